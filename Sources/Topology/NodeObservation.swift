@@ -1,0 +1,79 @@
+public import Log
+public import Platform
+
+/// What a node does, as opposed to what it shall do.
+public enum RunningRole: String, CaseIterable, Sendable {
+    case undecided, primary, replica
+}
+
+/// What a node is busy with. The raw values are the words of the HTTP contract.
+public enum RunningState: String, CaseIterable, Sendable {
+    // Of a primary.
+    case serving, unconfirmed
+    case handingOver = "handing_over"
+    // Of a replica.
+    case connecting, handshake
+    case fullSync = "full_sync"
+    case streaming, backoff, stalled, detached, fenced
+
+    /// Whether a replication session with the upstream is open.
+    public var hasLink: Bool {
+        switch self {
+        case .handshake, .fullSync, .streaming, .stalled: true
+        case .serving, .unconfirmed, .handingOver, .connecting, .backoff, .detached, .fenced: false
+        }
+    }
+}
+
+/// What was last seen of a node. Never blocks and never changes configuration; what is unknown
+/// is nil.
+public struct NodeObservation: Equatable, Sendable {
+    public var number: NodeNumber
+    public var name: NodeName?
+    /// Whether it answered the last time that it was asked. What follows is older if not.
+    public var isReachable: Bool
+    /// Whether it is of this cluster's lineage.
+    public var isSameLineage: Bool?
+    public var role: RunningRole?
+    public var state: RunningState?
+    /// Whom it follows.
+    public var upstream: NodeNumber?
+    /// Of the newest document that it knows.
+    public var version: TopologyVersion?
+    public var applied: LogIndex?
+    /// Whether its catalog digest equals the primary's at the newest catalog index that both know.
+    public var catalogAgrees: Bool?
+    public var freeBytes: UInt64?
+    public var observedAt: UnixMilliseconds
+
+    public init(
+        number: NodeNumber, name: NodeName? = nil, isReachable: Bool, isSameLineage: Bool? = nil,
+        role: RunningRole? = nil, state: RunningState? = nil, upstream: NodeNumber? = nil,
+        version: TopologyVersion? = nil, applied: LogIndex? = nil, catalogAgrees: Bool? = nil,
+        freeBytes: UInt64? = nil, observedAt: UnixMilliseconds
+    ) {
+        self.number = number
+        self.name = name
+        self.isReachable = isReachable
+        self.isSameLineage = isSameLineage
+        self.role = role
+        self.state = state
+        self.upstream = upstream
+        self.version = version
+        self.applied = applied
+        self.catalogAgrees = catalogAgrees
+        self.freeBytes = freeBytes
+        self.observedAt = observedAt
+    }
+}
+
+/// A replication session that really runs, as one of its ends sees it.
+public struct LinkObservation: Hashable, Sendable {
+    public var source: NodeNumber
+    public var replica: NodeNumber
+
+    public init(source: NodeNumber, replica: NodeNumber) {
+        self.source = source
+        self.replica = replica
+    }
+}
