@@ -6,7 +6,7 @@ extension JSONValue {
     ///
     /// Recurses per level: meant for documents that this process has built or has parsed.
     ///
-    /// - Parameter pretty: Two spaces per level and a line per value, instead of no white space.
+    /// With `pretty`: two spaces per level and a line per value, instead of no white space.
     public func serialized(pretty: Bool = false) -> [UInt8] {
         var builder = JanssonBuilder()
         let root = builder.build(self)
@@ -78,7 +78,7 @@ private struct JanssonBuilder {
     private func withUTF8<Result>(
         of string: String, _ body: (UnsafePointer<CChar>?, Int) -> Result
     ) -> Result {
-        var string = string  // `withUTF8` may have to make it contiguous; a native one is not copied.
+        var string = string  // `withUTF8` may make it contiguous; a native one is not copied.
         return string.withUTF8 { bytes in
             // jansson takes a null pointer for an error, and an empty buffer may be one.
             guard let start = bytes.baseAddress else { return body("", 0) }

@@ -23,11 +23,12 @@ import Testing
     @Test func `numbers are as short as they can be and exact`() throws {
         #expect(text(0.1) == "0.1")
         #expect(text(2.0) == "2.0")
-        for number in [
+        let numbers: [Double] = [
             1.0 / 3, .pi, .leastNonzeroMagnitude, .greatestFiniteMagnitude, -0.0, 0.1 + 0.2, 1e21,
-        ] {
-            #expect(
-                try JSONValue(parsing: JSONValue.number(number).serialized()) == .number(number))
+        ]
+        for number in numbers {
+            let value = JSONValue.number(number)
+            #expect(try JSONValue(parsing: value.serialized()) == value)
         }
         #expect(text(.integer(.min)) == "-9223372036854775808")
     }
