@@ -3,6 +3,8 @@
 /// Work and faults are bounded: a list that is too long is one fault, and is not looked into.
 struct DocumentRules {
     private let request: TopologyRequest
+    private let names: Set<String>
+    private let replicas: Set<String>
     private var faults: [TopologyFault] = []
 
     /// Every fault in the order of the document.
@@ -12,7 +14,11 @@ struct DocumentRules {
         return rules.faults
     }
 
-    private init(_ request: TopologyRequest) { self.request = request }
+    private init(_ request: TopologyRequest) {
+        self.request = request
+        names = Set(request.nodes.map(\.name))
+        replicas = Set(request.replicas.map(\.node))
+    }
 
     private mutating func check() {
         let limit = TopologyDocument.nodesMax
@@ -37,6 +43,8 @@ struct DocumentRules {
     }
 
     private mutating func checkReplicas() {
+        // Without a primary, whoever it should be would be reported by each of its replicas.
+        let hasPrimary = request.primary.map(names.contains) ?? false
         var seen: Set<String> = []
         for (at, replica) in request.replicas.enumerated() {
             let nodePointer = "/replicas/\(at)/node"
@@ -60,9 +68,7 @@ struct DocumentRules {
             }
             if !isKnown(upstream) {
                 reportUnknown(upstreamPointer, upstream)
-            } else if upstream != request.primary
-                && !request.replicas.contains(where: { $0.node == upstream })
-            {
+            } else if hasPrimary && upstream != request.primary && !replicas.contains(upstream) {
                 report(
                     upstreamPointer, .nodeWithoutRole,
                     "\(upstream) is neither primary nor replica: nobody can follow it")
@@ -99,11 +105,10 @@ struct DocumentRules {
     }
 
     private mutating func checkMinInSync() {
-        let replicas = Set(request.replicas.map(\.node)).count
-        guard !(0...replicas).contains(request.minInSyncReplicas) else { return }
+        guard !(0...replicas.count).contains(request.minInSyncReplicas) else { return }
         report(
             "/min_in_sync_replicas", .minInSyncUnmet,
-            "\(request.minInSyncReplicas) cannot be met by \(replicas) replicas")
+            "\(request.minInSyncReplicas) cannot be met by \(replicas.count) replicas")
     }
 
     private mutating func checkNodes() {
@@ -148,7 +153,7 @@ struct DocumentRules {
             "\(bytes) bytes; a reason has at most \(TopologyDocument.reasonBytesMax)")
     }
 
-    private func isKnown(_ name: String) -> Bool { request.nodes.contains { $0.name == name } }
+    private func isKnown(_ name: String) -> Bool { names.contains(name) }
 
     private mutating func reportUnknown(_ pointer: String, _ name: String) {
         report(pointer, .unknownNode, "there is no node \(name) in nodes")

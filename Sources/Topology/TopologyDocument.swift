@@ -111,7 +111,8 @@ public struct TopologyDocument: Equatable, Sendable {
     /// Whether the invariants hold: those of the numbers here, the others as every request is
     /// checked.
     var isSound: Bool {
-        guard generation >= .first, nodes.first.map({ $0.number.rawValue > 0 }) ?? false,
+        guard (Generation.first...Generation.last).contains(generation),
+            nodes.first.map({ $0.number.rawValue > 0 }) ?? false,
             zip(nodes, nodes.dropFirst()).allSatisfy({ $0.number < $1.number })
         else { return false }
         return DocumentRules.faults(in: TopologyRequest(self)).isEmpty

@@ -11,6 +11,8 @@ public struct Generation: RawRepresentable, Comparable, Hashable, Sendable,
     public init(_ value: UInt64) { self.init(rawValue: value) }
 
     public static let first = Generation(1)
+    /// Beyond it, JSON readers lose digits. Nobody makes as many changes.
+    static let last = Generation(1 << 53)
 
     public var next: Generation { Generation(rawValue + 1) }
 
