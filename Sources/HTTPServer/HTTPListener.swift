@@ -1,0 +1,119 @@
+import CMicroHTTPD
+import Glibc
+public import Platform
+
+/// A certificate chain and its key, both PEM.
+public struct TLSIdentity: Sendable {
+    public var certificatePEM: String
+    public var keyPEM: String
+
+    public init(certificatePEM: String, keyPEM: String) {
+        self.certificatePEM = certificatePEM
+        self.keyPEM = keyPEM
+    }
+}
+
+/// Serves HTTP/1.1 on one port, from `init` until ``stop(deadline:)``.
+public final class HTTPListener: Sendable {
+    /// The port it listens on, also when 0 was asked for.
+    public let port: UInt16
+
+    private let listening: Listening
+    private let sweeper: Sweeper
+    private let daemon: Monitor<Daemon?>
+
+    private struct Daemon: @unchecked Sendable {
+        // Sendable because the handle is only passed to libmicrohttpd, which locks.
+        let handle: OpaquePointer
+    }
+
+    /// - Parameters:
+    ///   - address: An IPv4 or IPv6 literal, or `localhost`.
+    ///   - port: 0 picks a free one.
+    ///   - tls: Nil serves plain HTTP.
+    ///   - limits: What clients are granted.
+    ///   - handler: What answers the requests.
+    /// - Throws: ``HTTPServerError``.
+    public init(
+        address: String, port: UInt16, tls: TLSIdentity? = nil, limits: ServerLimits = .init(),
+        handler: RequestHandler
+    ) throws(HTTPServerError) {
+        limits.checkInvariants()
+        let socket = try ListeningSocket(address: address, port: port)
+        let listening = Listening(limits: limits, handler: handler, isTLS: tls != nil)
+        guard
+            let handle = Self.start(socket: socket.descriptor, tls: tls, listening: listening)
+        else { throw .cannotStart }
+        self.port = socket.port
+        self.listening = listening
+        self.daemon = Monitor(Daemon(handle: handle))
+        let sweeper = Sweeper(listening: listening)
+        self.sweeper = sweeper
+        _ = WorkerThread(name: "http-sweeper") { sweeper.run() }
+        _ = WorkerThread(name: "http-linger") { listening.lingering.run() }
+    }
+
+    deinit { stop(deadline: .now()) }
+
+    private static func start(
+        socket: Int32, tls: TLSIdentity?, listening: Listening
+    ) -> OpaquePointer? {
+        let limits = listening.limits
+        var settings = shim_daemon_settings()
+        settings.flags =
+            MHD_USE_EPOLL_INTERNAL_THREAD.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue
+            | (tls == nil ? 0 : MHD_USE_TLS.rawValue)
+        settings.listen_socket = socket
+        settings.threads = UInt32(limits.threads)
+        settings.connections_max = UInt32(limits.connectionsMax)
+        settings.header_bytes_max = limits.headerBytesMax
+        settings.idle_timeout_seconds = UInt32(limits.idleTimeout.components.seconds)
+        // Unretained: the listener owns it, and stops the daemon before releasing it.
+        settings.context = Unmanaged.passUnretained(listening).toOpaque()
+        settings.accept = Trampolines.accept
+        settings.connection_changed = Trampolines.connectionChanged
+        settings.request_line = Trampolines.requestLine
+        settings.request = Trampolines.request
+        settings.completed = Trampolines.completed
+        settings.unescape = Trampolines.unescape
+        guard let tls else { return shim_start_daemon(&settings) }
+
+        return tls.certificatePEM.withCString { certificate in
+            tls.keyPEM.withCString { key in
+                settings.tls_certificate_pem = certificate
+                settings.tls_key_pem = key
+                return shim_start_daemon(&settings)
+            }
+        }
+    }
+
+    /// Stops accepting, answers what waits with `stopping`, ends streams, and lets answers be sent
+    /// until `deadline`; then closes everything. Blocks; a second call does nothing.
+    public func stop(deadline: MonotonicTime) {
+        guard
+            let daemon = daemon.withLock({ daemon in
+                defer { daemon = nil }
+                return daemon
+            })
+        else { return }
+        let listenSocket = MHD_quiesce_daemon(daemon.handle)
+        listening.beginStopping()
+        // Who waits later than this finds the listener stopping, and does not.
+        for connection in listening.connections.all {
+            if let waiter = connection.waiter { listening.dismiss(waiter) }
+        }
+        let pause = Monitor(())
+        while listening.requestsOpen > 0, .now() < deadline {
+            _ = pause.wait(until: .now() + .milliseconds(2)) { _ in Never?.none }
+        }
+        sweeper.stop()
+        listening.lingering.stop()
+        close(daemon, listenSocket: listenSocket)
+    }
+
+    /// Joins libmicrohttpd's threads. A handler that blocks against its contract holds this up.
+    private func close(_ daemon: Daemon, listenSocket: Int32) {
+        MHD_stop_daemon(daemon.handle)
+        if listenSocket >= 0 { Glibc.close(listenSocket) }
+    }
+}
