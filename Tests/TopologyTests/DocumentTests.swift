@@ -127,7 +127,7 @@ import Topology
         #expect(TopologyDocument(decoding: bytes + [0]) == nil)
     }
 
-    @Test(arguments: [0, (1 << 53) + 1, UInt64.max])
+    @Test(arguments: [0, (1 << 53) + 1, .max] as [UInt64])
     func `a generation that nobody reaches is refused`(generation: UInt64) throws {
         var bytes = try document([2: 1]).encoded()
         for at in 0..<8 { bytes[1 + at] = UInt8(truncatingIfNeeded: generation >> (8 * at)) }
