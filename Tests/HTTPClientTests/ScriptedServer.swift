@@ -33,20 +33,20 @@ final class ScriptedServer: Sendable {
         _ = WorkerThread(name: "test-accept") {
             while true {
                 let socket = accept(listener, nil, nil)
-                guard socket >= 0 else { return }
+                guard socket >= 0 else { break }
                 acceptedCount.update { $0 += 1 }
                 _ = WorkerThread(name: "test-connection") {
                     script(ScriptedConnection(socket: socket))
                     close(socket)
                 }
             }
+            close(listener)
         }
     }
 
-    deinit {
-        shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
-    }
+    // Only wakes the accepting thread, which closes: closed here, the number could be another
+    // server's by the time that thread accepts again.
+    deinit { shutdown(listener, Int32(SHUT_RDWR)) }
 
     struct SetupFailed: Error { let errno: Int32 }
 }
