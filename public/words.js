@@ -1,0 +1,386 @@
+// What the page says: pure functions from answers of the API to words. No DOM, no clock, no network.
+// Times are numbers of milliseconds since 1970 on the server's clock.
+
+/** Older than this, what was seen of a node says nothing about it now. */
+export const OLD_AFTER_SECONDS = 5;
+
+/** Behind by more than this, a replica is called lagging; as `in-sync-lag-ms` by default. */
+export const LAGGING_AFTER_SECONDS = 1;
+
+/** A state that should pass at once is a problem after this. */
+const PASSING_SECONDS = 10;
+
+// ---- Formats ----
+
+const grouped = new Intl.NumberFormat("en");
+
+export function count(n) {
+  return n == null ? "unknown" : grouped.format(n);
+}
+
+/** "1 entry", "1,204 entries". */
+export function counted(n, one, many) {
+  return `${count(n)} ${n === 1 ? one : many}`;
+}
+
+export function bytes(n) {
+  if (n == null) return "unknown";
+  if (n < 1000) return `${n} B`;
+  for (const unit of ["kB", "MB", "GB", "TB"]) {
+    n /= 1000;
+    // Rounded first: 999,950 is "1.0 MB", not "1000 kB".
+    if (Number(n.toFixed(n < 100 ? 1 : 0)) < 1000 || unit === "TB") return `${n.toFixed(n < 100 ? 1 : 0)} ${unit}`;
+  }
+}
+
+export function duration(seconds) {
+  if (seconds == null || Number.isNaN(seconds)) return "unknown";
+  const s = Math.max(0, seconds);
+  if (s < 1) return s < 0.05 ? "0 s" : `${s.toFixed(1)} s`;
+  if (s < 60) return `${Math.floor(s)} s`;
+  if (s < 600) return `${Math.floor(s / 60)} min ${Math.floor(s % 60)} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 172800) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return `${Math.floor(s / 86400)} days`;
+}
+
+/** Whole seconds: an age that is redrawn each second shall not flicker between "0.3 s" and "0.7 s". */
+export function age(seconds) {
+  return duration(seconds == null ? null : Math.floor(Math.max(0, seconds)));
+}
+
+/** Seconds from the time `text` until `now`; null if the time is not known. */
+export function secondsSince(text, now) {
+  const at = text == null ? NaN : Date.parse(text);
+  return Number.isNaN(at) ? null : Math.max(0, (now - at) / 1000);
+}
+
+export function behind(lag) {
+  if (lag == null || (lag.entries == null && lag.seconds == null)) return "unknown";
+  if (lag.entries === 0) return "nothing";
+  const parts = [];
+  if (lag.entries != null) parts.push(counted(lag.entries, "entry", "entries"));
+  // What rounds to 0 s says nothing beside a number of entries.
+  if (lag.seconds != null && (lag.seconds >= 0.05 || parts.length === 0)) parts.push(duration(lag.seconds));
+  return parts.join(", ");
+}
+
+// ---- Nodes ----
+
+const STATES = {
+  serving: ["serving", "✓", "ok"],
+  unconfirmed: ["hears no replica", "!", "warn"],
+  handing_over: ["handing over", "↻", "info"],
+  streaming: ["streaming", "✓", "ok"],
+  connecting: ["connecting", "↻", "info"],
+  handshake: ["handshake", "↻", "info"],
+  full_sync: ["full sync", "↻", "info"],
+  backoff: ["cannot connect", "✕", "bad"],
+  stalled: ["stalled", "✕", "bad"],
+  detached: ["detached", "⊘", "bad"],
+  fenced: ["fenced", "⊘", "bad"],
+};
+
+/** Seconds since the node was last seen; null if it never was. */
+export function observedAge(node, now) {
+  return secondsSince(node.observed_at, now);
+}
+
+export function isOld(node, now) {
+  const seconds = observedAge(node, now);
+  return seconds == null || seconds > OLD_AFTER_SECONDS;
+}
+
+/** The state in word, symbol and level (`ok`, `info`, `warn`, `bad`, `old`). */
+export function stateOf(node, now) {
+  if (isOld(node, now)) return { word: "not heard", symbol: "?", level: "old" };
+  const running = node.running;
+  if (running?.state == null) {
+    return running?.role === "undecided"
+      ? { word: "deciding its role", symbol: "↻", level: "warn" }
+      : { word: "unknown", symbol: "?", level: "old" };
+  }
+  const [word, symbol, level] = STATES[running.state] ?? [running.state, "?", "warn"];
+  return { word, symbol, level };
+}
+
+function place(side) {
+  if (side?.role == null) return "not in the topology";
+  return side.upstream ? `${side.role} of ${side.upstream}` : side.role;
+}
+
+/** What differs between configured and running, in words; null if nothing does. */
+export function difference(node) {
+  const { configured, running } = node;
+  if (running == null || running.role == null) return null;
+  if (configured?.role !== running.role || (configured?.upstream ?? null) !== (running.upstream ?? null)) {
+    return `Configured: ${place(configured)}. Running: ${place(running)}.`;
+  }
+  if (running.generation != null && configured?.generation != null && running.generation !== configured.generation) {
+    return `Configured: generation ${configured.generation}. Running: generation ${running.generation}.`;
+  }
+  return null;
+}
+
+const CAUSES = {
+  "empty": "because it was empty",
+  "position-not-retained": "because the log no longer reaches back to its position",
+  "history-diverged": "because its history had diverged",
+  "requested": "because it was asked for",
+  "catalog-differs": "because its catalog differed",
+};
+
+const STAGES = {
+  prepare: "preparing a snapshot",
+  fetch: "fetching",
+  verify: "verifying",
+  load: "loading",
+  catch_up: "catching up with the log",
+  swap: "swapping in",
+};
+
+export function cause(reason) {
+  return CAUSES[reason] ?? `because of ${reason}`;
+}
+
+/** Between 0 and 1; null while the total is not known. */
+export function fractionDone(sync) {
+  if (sync.bytes_total == null || sync.bytes_done == null || sync.bytes_total <= 0) return null;
+  return Math.min(1, sync.bytes_done / sync.bytes_total);
+}
+
+export function fullSyncText(sync) {
+  const parts = [STAGES[sync.stage] ?? sync.stage];
+  const done = fractionDone(sync);
+  if (done != null) parts.push(`${Math.floor(done * 100)} %`, `${bytes(sync.bytes_done)} of ${bytes(sync.bytes_total)}`);
+  if (sync.files_total != null) parts.push(`${count(sync.files_done)} of ${counted(sync.files_total, "file", "files")}`);
+  if (sync.bytes_per_second != null) parts.push(`${bytes(Math.round(sync.bytes_per_second))}/s`);
+  parts.push(sync.eta_seconds == null ? "time left not known" : `about ${duration(Math.ceil(sync.eta_seconds))} left`);
+  if (sync.resumed_bytes) parts.push(`${bytes(sync.resumed_bytes)} kept from before`);
+  return `${parts.join(" · ")} · ${cause(sync.reason)}`;
+}
+
+/** One difference between configured and running, beginning with the node that it is about. */
+export function driftText(item) {
+  const text = brief(item.detail) || item.kind;
+  return item.node == null || text.startsWith(item.node) ? text : `${item.node}: ${text}`;
+}
+
+// ---- The cluster ----
+
+/** Replicas are the nodes that are configured as such; of a detached node also itself. */
+export function replicasOf(sync) {
+  return sync.nodes.filter((node) => node.configured?.role === "replica");
+}
+
+export function isInSync(node, primary, now) {
+  return !isOld(node, now) && node.running?.state === "streaming"
+    && node.lag?.seconds != null && node.lag.seconds <= LAGGING_AFTER_SECONDS
+    && !digestDiffers(node, primary);
+}
+
+function digestDiffers(node, primary) {
+  const mine = node.catalog, theirs = primary?.catalog;
+  return mine?.digest != null && theirs?.digest != null
+    && mine.index === theirs.index && mine.digest !== theirs.digest;
+}
+
+/** An error as part of a sentence: without its full stop, and not longer than a person reads. */
+function brief(error) {
+  const text = String(typeof error === "string" ? error : error?.detail ?? error?.code ?? "").trim().replace(/\.$/, "");
+  return text.length > 160 ? `${text.slice(0, 157)}…` : text;
+}
+
+/** " for 40 s", or "" if nobody knows since when. */
+function lasting(text, now) {
+  const seconds = secondsSince(text, now);
+  return seconds == null ? "" : ` for ${age(seconds)}`;
+}
+
+/**
+ * Everything that is wrong or under way, the worst first; never empty.
+ *
+ * `view` is { now, self, sync, drift, lost, refusal, unauthorized }: `self` is the name of the node that serves the
+ * page or null; `lost` is { seconds } (null before the first answer) or null; `refusal` the problem that came
+ * instead of the state, or null.
+ * Each is { key, level, text }: `key` stays the same while only numbers in the text move.
+ */
+export function problems(view) {
+  const { now, self, sync, drift } = view;
+  if (view.lost) {
+    const text = view.lost.seconds == null
+      ? "This node does not answer: check that it runs; this page tries again each second."
+      : `Lost contact with this node ${age(view.lost.seconds)} ago. What you see below is old.`;
+    return [{ key: "lost", level: "bad", text }];
+  }
+  if (view.unauthorized) {
+    return [{ key: "token", level: "warn", text: "This node wants a token before it tells its state." }];
+  }
+  if (view.refusal) {
+    const text = `This node answers, but not with its state: ${brief(view.refusal)}.`;
+    return [{ key: "refusal", level: "bad", text }];
+  }
+  if (!sync) return [{ key: "wait", level: "wait", text: "Reading the state of this node." }];
+
+  const found = [];
+  const add = (rank, level, key, text) => found.push({ rank, level, key, text });
+  const primary = sync.nodes.find((node) => node.name === sync.primary) ?? null;
+  const replicas = replicasOf(sync);
+
+  const reportAge = secondsSince(sync.observed_at, now);
+  if (reportAge != null && reportAge > OLD_AFTER_SECONDS) {
+    add(0, "bad", "report-old",
+      `${self ?? "This node"} answers, but its report is ${age(reportAge)} old: it hangs; look at its log and disk.`);
+  }
+
+  const own = sync.nodes.find((node) => node.name === self);
+  const apart = own && ["detached", "fenced"].includes(own.running?.state);
+  if (sync.primary == null && !apart) {
+    const since = own?.running?.role === "undecided" ? lasting(own.running.since, now) : "";
+    const text = sync.nodes.length > 1
+      ? `No node is primary${since}, so nothing can be written: start the old primary again, or promote a replica.`
+      : `This node has not decided its role${since}, so nothing can be written: it does so by itself; else see its log.`;
+    add(1, "bad", "no-primary", text);
+  } else if (sync.primary != null && sync.writable === false) {
+    const where = primary?.running?.state;
+    if (where === "handing_over") {
+      add(2, "warn", "handing-over", `${sync.primary} is handing over to another node; writes wait until it is done.`);
+    } else {
+      const why = brief(primary?.last_error);
+      add(2, "bad", "not-writable", `${sync.primary} is primary but does not accept writes`
+        + `${lasting(primary?.running?.since, now)}: ${why || "look at its disk and its replicas"}.`);
+    }
+  } else if (sync.primary != null && sync.writable == null) {
+    add(2, "bad", "writable-unknown",
+      `Whether ${sync.primary} accepts writes is not known: check that it runs and can be reached from here.`);
+  }
+
+  for (const node of sync.nodes) nodeProblems(node, { now, primary, replicas, sync, add, self });
+
+  for (const item of drift?.items ?? []) {
+    const seconds = secondsSince(item.since, now);
+    const long = seconds == null ? "What runs differs" : `For ${age(seconds)}, what runs has differed`;
+    add(7, "warn", `drift ${item.kind} ${item.node ?? ""}`,
+      `${long} from what is configured: ${driftText(item)}; it is being brought into line.`);
+  }
+
+  const rate = { bad: 0, warn: 1, info: 2 };
+  found.sort((a, b) => rate[a.level] - rate[b.level] || a.rank - b.rank);
+  if (!found.some((problem) => problem.level !== "info")) {
+    if (sync.in_sync === false && found.length === 0) {
+      add(9, "warn", "not-in-sync", "Not every replica is in sync yet; wait, or look at the nodes below.");
+    } else if (found.length === 0) {
+      return [{ key: "ok", level: "ok", text: allIsWell(sync, replicas, primary, now) }];
+    }
+  }
+  return found.map(({ key, level, text }) => ({ key, level, text }));
+}
+
+function allIsWell(sync, replicas, primary, now) {
+  if (replicas.length === 0) {
+    return `All is well: ${sync.primary} accepts writes. It has no replica, so its data is on this one node only.`;
+  }
+  const good = replicas.filter((node) => isInSync(node, primary, now)).length;
+  const verb = replicas.length === 1 ? "replica is" : "replicas are";
+  return `All is well: ${sync.primary} accepts writes and ${good} of ${replicas.length} ${verb} in sync.`;
+}
+
+function nodeProblems(node, { now, primary, sync, add, self }) {
+  const { name, running } = node;
+  const upstream = running?.upstream ?? node.configured?.upstream ?? sync.primary ?? "its upstream";
+  const since = lasting(running?.since, now);
+  const error = brief(node.last_error);
+
+  if (isOld(node, now)) {
+    // The own report being old is said once, for the whole page.
+    if (name === self) return;
+    const seconds = observedAge(node, now);
+    const long = seconds == null ? "has not been heard yet" : `has not been heard for ${age(seconds)}`;
+    const rank = name === sync.primary ? 2.5 : 5;
+    add(rank, "bad", `unheard ${name}`,
+      `${name} ${long}: check that it runs and can be reached at ${node.address ?? "its address"}.`);
+    return;
+  }
+  switch (running?.state) {
+    case "detached":
+      add(3, "bad", `detached ${name}`,
+        `${name} has been detached${since}: it is not in the topology and follows nobody; add it again, or stop it.`);
+      return;
+    case "fenced":
+      add(3, "bad", `fenced ${name}`,
+        `${name} has been fenced${since}: another node has taken over; it does not write; resync it, or stop it.`);
+      return;
+    case "unconfirmed":
+      add(4.5, "warn", `unconfirmed ${name}`,
+        `${name} has heard no replica${since}: what is written now is on this one node only; check the replicas.`);
+      return;
+    case "backoff":
+      add(5, "bad", `backoff ${name}`,
+        `${name} cannot follow ${upstream}${since}: ${error || "the connection fails"}; it tries again by itself.`);
+      return;
+    case "stalled":
+      add(5, "bad", `stalled ${name}`,
+        `${name} has made no progress${since}: ${error || `look at its log and at the way to ${upstream}`}.`);
+      return;
+    case "connecting":
+    case "handshake": {
+      const seconds = secondsSince(running.since, now);
+      const late = seconds != null && seconds > PASSING_SECONDS;
+      add(5.5, late ? "warn" : "info", `connecting ${name}`,
+        `${name} is connecting to ${upstream}${since}${error ? `; the last error was: ${error}` : ""}.`);
+      return;
+    }
+    case "full_sync": {
+      const sync = node.full_sync;
+      const done = sync && fractionDone(sync);
+      const progress = done == null ? "" : `: ${Math.floor(done * 100)} % done`;
+      const left = sync?.eta_seconds == null ? "" : `, about ${duration(Math.ceil(sync.eta_seconds))} left`;
+      add(8, "info", `full-sync ${name}`,
+        `${name} is in a full sync from ${upstream}${progress}${left}; nothing to do but wait.`);
+      return;
+    }
+  }
+  if (primary && name !== primary.name && digestDiffers(node, primary)) {
+    add(4, "bad", `digest ${name}`,
+      `${name} has other namespaces than ${primary.name} at entry ${count(node.catalog.index)}: resync ${name}.`);
+  }
+  if (node.lag?.seconds > LAGGING_AFTER_SECONDS) {
+    add(7.5, "warn", `lagging ${name}`,
+      `${name} is ${duration(node.lag.seconds)} behind${node.lag.entries == null ? ""
+        : ` (${counted(node.lag.entries, "entry", "entries")})`}: if it does not catch up, look at its disk and network.`);
+  }
+}
+
+// ---- Facts ----
+
+export function writableText(sync) {
+  if (sync.primary == null) return "nowhere";
+  if (sync.writable == null) return `not known (${sync.primary})`;
+  return sync.writable ? `yes, on ${sync.primary}` : `no (${sync.primary})`;
+}
+
+export function inSyncText(sync, now) {
+  const replicas = replicasOf(sync);
+  if (replicas.length === 0) return "no replica";
+  const primary = sync.nodes.find((node) => node.name === sync.primary);
+  return `${replicas.filter((node) => isInSync(node, primary, now)).length} of ${replicas.length}`;
+}
+
+export function exposureText(exposure) {
+  if (exposure == null) return "unknown";
+  if (exposure.candidate == null) return "everything: no replica";
+  const lost = exposure.entries === 0 ? "nothing"
+    : behind({ entries: exposure.entries, seconds: exposure.seconds });
+  return `${lost}; ${exposure.candidate} would take over`;
+}
+
+export function logText(log) {
+  if (log == null) return "unknown";
+  if (log.last_index != null && log.first_index > log.last_index) return "empty";
+  return `${bytes(log.bytes)}, from ${count(log.first_index)}`;
+}
+
+export function topologyText(sync) {
+  if (sync.generation == null) return "unknown";
+  return `generation ${count(sync.generation)}, term ${count(sync.term)}`;
+}
