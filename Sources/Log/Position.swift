@@ -61,7 +61,8 @@ public struct Lineage: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// A node's number in its cluster, from 1. Never used twice, also after a removal.
-public struct NodeNumber: RawRepresentable, Comparable, Hashable, Sendable, CustomStringConvertible {
+public struct NodeNumber: RawRepresentable, Comparable, Hashable, Sendable, CustomStringConvertible
+{
     public var rawValue: UInt16
 
     public init(rawValue: UInt16) { self.rawValue = rawValue }

@@ -27,39 +27,41 @@ public enum EntryKind: UInt8, Sendable, CaseIterable {
 /// `length` counts what follows it. The hash covers the hash before, the 28 bytes from `length` to
 /// `time`, and the payload.
 public struct Record: Equatable, Sendable {
-    public var position: Position
-    public var reign: Reign
-    public var kind: EntryKind
+    public let position: Position
+    /// The chain hash of the entry before: what ``position``'s hash was computed over.
+    public let previousHash: Hash128
+    public let reign: Reign
+    public let kind: EntryKind
     /// Of the payload's format, by kind.
-    public var version: UInt8
+    public let version: UInt8
     /// Never below the record's before. The only clock that the state may depend on.
-    public var time: UnixMilliseconds
-    public var payload: [UInt8]
+    public let time: UnixMilliseconds
+    public let payload: [UInt8]
 
     /// Makes the entry that follows `previous`, and computes its hash.
+    ///
+    /// The payload is at most ``payloadBytesMax`` long; more stops the process.
     public init(
         after previous: Position, reign: Reign, kind: EntryKind, version: UInt8 = 1,
         time: UnixMilliseconds, payload: [UInt8]
     ) {
-        self.position = Position(index: previous.index.next, hash: .zero)
-        self.reign = reign
-        self.kind = kind
-        self.version = version
-        self.time = time
-        self.payload = payload
-        let encoded = encodedWithoutHash()
-        self.position.hash = Record.hash(of: encoded, in: 0..<encoded.count, after: previous.hash)
+        invariant(payload.count <= Record.payloadBytesMax, "payload of \(payload.count) bytes")
+        let head = RecordHeader(
+            size: Record.headerBytes + payload.count, index: previous.index.next, reign: reign,
+            kindCode: kind.rawValue, version: version, time: time, hash: .zero)
+        self.init(
+            head.hashed(after: previous.hash, payload), kind: kind, after: previous.hash,
+            payload: payload)
     }
 
-    init(
-        position: Position, reign: Reign, kind: EntryKind, version: UInt8, time: UnixMilliseconds,
-        payload: [UInt8]
-    ) {
-        self.position = position
-        self.reign = reign
+    /// A record whose hash is known to be right.
+    init(_ header: RecordHeader, kind: EntryKind, after previousHash: Hash128, payload: [UInt8]) {
+        self.position = Position(index: header.index, hash: header.hash)
+        self.previousHash = previousHash
+        self.reign = header.reign
         self.kind = kind
-        self.version = version
-        self.time = time
+        self.version = header.version
+        self.time = header.time
         self.payload = payload
     }
 
@@ -70,40 +72,21 @@ public struct Record: Equatable, Sendable {
     /// The largest payload.
     public static let payloadBytesMax = bytesMax - headerBytes
 
-    static let hashOffset = headerBytes - 16
-
     public var encodedBytes: Int { Record.headerBytes + payload.count }
 
     /// The bytes of the record, as they go to disk and over the wire.
     public func encode() -> [UInt8] {
-        var bytes = encodedWithoutHash()
-        var hash = ByteWriter(capacity: 16)
-        hash.hash128(position.hash)
-        bytes.replaceSubrange(Record.hashOffset..<Record.headerBytes, with: hash.bytes)
-        return bytes
-    }
-
-    private func encodedWithoutHash() -> [UInt8] {
-        invariant(payload.count <= Record.payloadBytesMax, "payload of \(payload.count) bytes")
         var writer = ByteWriter(capacity: encodedBytes)
-        writer.little(UInt32(encodedBytes - 4))
-        writer.little(position.index.rawValue)
-        writer.little(reign.term)
-        writer.little(reign.holder.rawValue)
-        writer.little(kind.rawValue)
-        writer.little(version)
-        writer.little(time.rawValue)
-        writer.hash128(.zero)
-        writer.append(payload)
+        encode(into: &writer)
         return writer.bytes
     }
 
-    /// The chain hash of the encoded record at `range`, whatever its hash field holds.
-    static func hash(of bytes: [UInt8], in range: Range<Int>, after previous: Hash128) -> Hash128 {
-        Hash128(
-            chaining: previous, bytes,
-            range.lowerBound..<range.lowerBound + hashOffset,
-            range.lowerBound + headerBytes..<range.upperBound)
+    func encode(into writer: inout ByteWriter) {
+        RecordHeader(
+            size: encodedBytes, index: position.index, reign: reign, kindCode: kind.rawValue,
+            version: version, time: time, hash: position.hash
+        ).encode(into: &writer)
+        writer.append(payload)
     }
 }
 
@@ -117,10 +100,31 @@ public enum RecordFault: Error, Equatable, Sendable {
     case wrongIndex(expected: LogIndex, found: LogIndex)
     /// Hash or history differ from what precedes.
     case wrongHash(index: LogIndex)
-    /// Written by a newer version of Convoy, or damaged in a way that its hash also covers.
+    /// Its hash is right, so it is no damage: a newer version of Convoy wrote it.
     case unknownKind(UInt8)
-    /// Time or reign go back.
+    /// Its hash is right, but time or reign are below those of the record before.
     case goesBack(index: LogIndex)
+
+    /// Whether a write that was cut short, or a sector that never reached the disk, can be the cause.
+    var canBeTorn: Bool {
+        switch self {
+        case .incomplete, .badLength, .wrongIndex, .wrongHash: true
+        case .unknownKind, .goesBack: false
+        }
+    }
+
+    /// A clause for a sentence that begins with where it is.
+    public var words: String {
+        switch self {
+        case .incomplete(let needed): "the bytes end inside a record of at least \(needed) bytes"
+        case .badLength(let length): "no record is \(length) bytes long"
+        case .wrongIndex(let expected, let found):
+            "a record says it is entry \(found) where entry \(expected) should stand"
+        case .wrongHash(let index): "the hash of entry \(index) does not match its bytes"
+        case .unknownKind(let code): "an entry is of kind \(code), which this version does not know"
+        case .goesBack(let index): "the time or the reign of entry \(index) goes back"
+        }
+    }
 }
 
 extension Record {
@@ -130,36 +134,19 @@ extension Record {
     public static func decode(
         _ bytes: [UInt8], at offset: Int, after previous: Position
     ) throws(RecordFault) -> Record {
-        var reader = ByteReader(bytes, in: offset..<bytes.count)
-        let length: UInt32 = try need(reader.little(), headerBytes)
-        guard length >= UInt32(headerBytes - 4), length <= UInt32(bytesMax - 4) else {
-            throw .badLength(length)
-        }
-        let size = Int(length) + 4
-        guard bytes.count - offset >= size else { throw .incomplete(needed: size) }
-
-        let index = LogIndex(try need(reader.little(), size))
-        guard index == previous.index.next else {
-            throw .wrongIndex(expected: previous.index.next, found: index)
-        }
-        let reign = Reign(
-            term: try need(reader.little(), size),
-            holder: NodeNumber(rawValue: try need(reader.little(), size)))
-        let kindCode: UInt8 = try need(reader.little(), size)
-        let version: UInt8 = try need(reader.little(), size)
-        let time = UnixMilliseconds(rawValue: try need(reader.little(), size))
-        let hash = try need(reader.hash128(), size)
-        let expected = Record.hash(of: bytes, in: offset..<offset + size, after: previous.hash)
-        guard hash == expected else { throw .wrongHash(index: index) }
-        guard let kind = EntryKind(rawValue: kindCode) else { throw .unknownKind(kindCode) }
-        return Record(
-            position: Position(index: index, hash: hash), reign: reign, kind: kind,
-            version: version, time: time,
-            payload: try need(reader.take(size - headerBytes), size))
+        let header = try RecordHeader(verifying: bytes, at: offset, after: previous)
+        return try Record(header, of: bytes, at: offset, after: previous)
     }
 
-    private static func need<Value>(_ value: Value?, _ size: Int) throws(RecordFault) -> Value {
-        guard let value else { throw .incomplete(needed: size) }
-        return value
+    /// The record whose verified header stands at `offset`.
+    init(
+        _ header: RecordHeader, of bytes: [UInt8], at offset: Int, after previous: Position
+    ) throws(RecordFault) {
+        guard let kind = EntryKind(rawValue: header.kindCode) else {
+            throw .unknownKind(header.kindCode)
+        }
+        self.init(
+            header, kind: kind, after: previous.hash,
+            payload: Array(bytes[offset + Record.headerBytes..<offset + header.size]))
     }
 }

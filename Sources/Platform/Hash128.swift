@@ -43,6 +43,22 @@ public struct Hash128: Hashable, Sendable {
         }
     }
 
+    /// The hash of the bytes of `prefix`, then `first`, then `second`; the same as of one buffer that
+    /// holds them one after the other.
+    public init(chaining prefix: Hash128, _ first: [UInt8], _ second: [UInt8]) {
+        var words = (prefix.high.bigEndian, prefix.low.bigEndian)
+        self = withUnsafeBytes(of: &words) { prefix in
+            first.withUnsafeBytes { first in
+                second.withUnsafeBytes { second in
+                    Hash128(
+                        shim_hash128_of_three(
+                            prefix.baseAddress, prefix.count, first.baseAddress, first.count,
+                            second.baseAddress, second.count))
+                }
+            }
+        }
+    }
+
     /// 32 lower-case hexadecimal digits.
     public var hex: String { Hash128.hex(high) + Hash128.hex(low) }
 
