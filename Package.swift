@@ -39,5 +39,13 @@ let package = Package(
         .target(name: "HTTPClient", dependencies: ["CCurl", "Platform"], swiftSettings: common),
 
         .target(name: "Log", dependencies: ["Platform"], swiftSettings: pure),
+        .target(
+            name: "Access",
+            dependencies: ["Platform", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: pure),
+        .target(name: "Topology", dependencies: ["Log", "Platform"], swiftSettings: pure),
+        .target(
+            name: "Engine", dependencies: ["Log", "Platform", "RocksDB", "Topology"],
+            swiftSettings: pure),
     ]
 )

@@ -76,3 +76,28 @@ public struct UnixMilliseconds: RawRepresentable, Comparable, Hashable, Sendable
         return "\(date)T\(time).\(padded(Int(rawValue % 1000), 3))Z"
     }
 }
+
+extension UnixMilliseconds {
+    /// Reads what ``rfc3339`` writes; nil for anything else.
+    public init?(rfc3339 text: String) {
+        let bytes = Array(text.utf8)
+        func number(_ range: Range<Int>) -> Int32? {
+            Int32(String(decoding: bytes[range], as: UTF8.self))
+        }
+        guard bytes.count == 24, let year = number(0..<4), let month = number(5..<7),
+            let day = number(8..<10), let hour = number(11..<13), let minute = number(14..<16),
+            let second = number(17..<19), let millisecond = number(20..<23)
+        else { return nil }
+        var parts = tm()
+        parts.tm_year = year - 1900
+        parts.tm_mon = month - 1
+        parts.tm_mday = day
+        parts.tm_hour = hour
+        parts.tm_min = minute
+        parts.tm_sec = second
+        let seconds = timegm(&parts)
+        guard seconds >= 0 else { return nil }
+        self.init(rawValue: UInt64(seconds) * 1000 + UInt64(max(0, millisecond)))
+        guard rfc3339 == text else { return nil }
+    }
+}

@@ -1,0 +1,129 @@
+public import Log
+public import Platform
+import RocksDB
+import Topology
+
+/// Something that one entry does, decided at its place in the log.
+public protocol Change: Sendable {
+    associatedtype Answer: Sendable
+
+    /// Of the entry. Changes of kind ``EntryKind/data`` that come together share one.
+    var kind: EntryKind { get }
+
+    /// Roughly what the change adds to the log, for the bounds of the queue.
+    var bytes: Int { get }
+
+    /// Reads the state, and either refuses before it has written anything, or writes.
+    func decide(_ section: inout DecidingSection) throws(Refusal) -> Answer
+}
+
+/// The one place where it is decided what an entry does: at its place in the log, against the state
+/// as all earlier entries leave it, also those of the same group.
+///
+/// Invariants
+///  1. ``record`` closes what was written into one entry; nothing is written after a refusal.
+///  2. The overlay holds every data key that the group wrote, so a read never sees older state.
+public struct DecidingSection {
+    private let database: Database
+    private let reign: Reign
+    private(set) var transition: StateTransition
+    private(set) var records: [Record] = []
+    private var overlay: [[UInt8]: StoredValueHead?] = [:]
+    private var operations = WriteOperations()
+    private var usages: [NamespaceID: Usage] = [:]
+    /// Of all entries of the group: never below the last entry's.
+    public let time: UnixMilliseconds
+
+    init(engine: Engine, reign: Reign, now: UnixMilliseconds) {
+        database = engine.database
+        self.reign = reign
+        let state = engine.state
+        transition = StateTransition(from: state)
+        time = max(now, state.header.time)
+    }
+
+    /// As all earlier entries leave it.
+    public var catalog: Catalog { transition.catalog }
+    public var header: StateHeader { transition.header }
+    /// The entry being decided.
+    public var index: LogIndex { transition.header.position.index.next }
+
+    var openBytes: Int { operations.bytes.count }
+
+    func usage(_ namespace: NamespaceID) -> Usage {
+        usages[namespace] ?? transition.usage(namespace)
+    }
+
+    mutating func setUsage(_ namespace: NamespaceID, _ usage: Usage) { usages[namespace] = usage }
+
+    /// What stands under a data key.
+    func head(_ key: [UInt8]) throws(Refusal) -> StoredValueHead? {
+        if let known = overlay[key] { return known }
+        do {
+            guard
+                let (prefix, count) = try database.getPrefix(
+                    key, prefixBytes: StoredValue.headBytesMax)
+            else { return nil }
+            guard let head = StoredValueHead(decoding: prefix, encodedBytes: count) else {
+                throw Refusal.storageFailed("a stored value cannot be read")
+            }
+            return head
+        } catch {
+            throw .storageFailed("\(error)")
+        }
+    }
+
+    /// - Returns: The version that the value gets.
+    mutating func put(_ key: [UInt8], _ bytes: [UInt8]) -> ValueVersion {
+        let version = ValueVersion(index: index, ordinal: operations.count)
+        operations.put(key, StoredValue(version: version, bytes: bytes).encoded())
+        overlay[key] = .some(StoredValueHead(version: version, expiry: nil, bytes: bytes.count))
+        return version
+    }
+
+    mutating func delete(_ key: [UInt8]) {
+        operations.delete(key)
+        overlay[key] = .some(nil)
+    }
+
+    mutating func deleteRange(from start: [UInt8], to end: [UInt8]) {
+        operations.deleteRange(from: start, to: end)
+    }
+
+    mutating func deleteCounters(_ namespace: NamespaceID) {
+        operations.delete(Key.counters(namespace))
+    }
+
+    mutating func putRecord(_ kind: CatalogKind, _ id: [UInt8], _ value: [UInt8]) {
+        operations.put(Key.catalog(kind, id), value)
+    }
+
+    mutating func removeRecord(_ kind: CatalogKind, _ id: [UInt8]) {
+        operations.delete(Key.catalog(kind, id))
+    }
+
+    /// Takes the next of the numbers that are never used twice.
+    mutating func takeNumber(_ sequence: CatalogSequence, count: UInt64 = 1) -> UInt64 {
+        let first = catalog.nextNumber(sequence)
+        putRecord(.sequence, [sequence.rawValue], CatalogCodec.word(first + count))
+        return first
+    }
+
+    /// Closes what was written into an entry. Without writes there is none, but for barriers.
+    mutating func record(_ kind: EntryKind) {
+        guard operations.count > 0 || kind == .barrier else { return }
+        let counters = usages.sorted { $0.key < $1.key }.map { (namespace: $0.key, usage: $0.value) }
+        let payload = EntryPayload(counters: counters, operations: operations)
+        let record = Record(
+            after: transition.header.position, reign: reign, kind: kind, time: time,
+            payload: payload.bytes)
+        do {
+            try transition.add(record, payload)
+        } catch {
+            fatalError("invariant broken: our own entry cannot be applied: \(error)")
+        }
+        records.append(record)
+        operations = WriteOperations()
+        usages = [:]
+    }
+}

@@ -1,0 +1,111 @@
+import Log
+import Platform
+import RocksDB
+
+/// What a group of entries does to the state: built entry by entry, written as one batch.
+///
+/// *Apply entry*, one of the two functions by which a state comes to be. The primary, a replica,
+/// and a boot that replays its log all use it, so the same entries give the same state.
+///
+/// Invariants
+///  1. Entries are added in log order, without gaps: each follows `header.position`.
+///  2. `catalog` and `header` are what the database will say once ``batch()`` is written.
+struct StateTransition {
+    private(set) var catalog: Catalog
+    private(set) var header: StateHeader
+    /// The counters that the group leaves behind, of the namespaces that it touched.
+    private(set) var usages: [NamespaceID: Usage] = [:]
+    private var operations: [UInt8]
+    private var operationCount: UInt32 = 0
+
+    static let batchHeaderBytes = 12
+
+    init(from state: EngineState) {
+        catalog = state.catalog
+        header = state.header
+        operations = [UInt8](repeating: 0, count: StateTransition.batchHeaderBytes)
+    }
+
+    func usage(_ namespace: NamespaceID) -> Usage {
+        usages[namespace] ?? catalog.namespaces[namespace]?.currentUsage ?? Usage()
+    }
+
+    /// - Throws: ``EngineError/notNext(_:)``, after which the transition must be dropped.
+    mutating func add(_ record: Record) throws(EngineError) {
+        guard let payload = EntryPayload(decoding: record.payload) else {
+            throw .notNext("entry \(record.position.index) has a payload that cannot be read")
+        }
+        try add(record, payload)
+    }
+
+    mutating func add(_ record: Record, _ payload: EntryPayload) throws(EngineError) {
+        let index = record.position.index
+        guard index == header.position.index.next else {
+            throw .notNext("entry \(index) does not follow \(header.position.index)")
+        }
+        guard record.reign >= header.reign else {
+            throw .notNext("entry \(index) of reign \(record.reign) is below \(header.reign)")
+        }
+        guard record.time >= header.time else {
+            throw .notNext("entry \(index) is older than the one before")
+        }
+
+        switch record.kind {
+        case .data:
+            guard
+                WriteOperations.areWholeDataWrites(
+                    payload.bytes, in: payload.operationsRange, count: payload.operationCount)
+            else { throw .notNext("entry \(index) holds writes that data entries cannot have") }
+        case .birth, .catalog, .topology, .handover, .barrier, .verify:
+            try applyToCatalog(index, payload)
+        }
+        operations.append(contentsOf: payload.bytes[payload.operationsRange])
+        operationCount += payload.operationCount
+        for (namespace, usage) in payload.counters { usages[namespace] = usage }
+        header.position = record.position
+        header.reign = record.reign
+        header.time = record.time
+    }
+
+    private mutating func applyToCatalog(
+        _ index: LogIndex, _ payload: EntryPayload
+    ) throws(EngineError) {
+        guard let operations = payload.operations() else {
+            throw .notNext("entry \(index) holds writes that cannot be read")
+        }
+        var touched = false
+        for operation in operations {
+            switch operation {
+            case .put(let key, let value) where key.first == KeyPrefix.catalog:
+                try engine { try catalog.apply(key: key, value: value) }
+                touched = true
+            case .delete(let key) where key.first == KeyPrefix.catalog:
+                try engine { try catalog.apply(key: key, value: nil) }
+                touched = true
+            case .deleteRange(let from, _) where from.first == KeyPrefix.data: break
+            case .delete(let key) where key.first == KeyPrefix.counters: break
+            case .put, .delete, .deleteRange:
+                throw .notNext("entry \(index) writes where entries of its kind cannot")
+            }
+        }
+        if touched {
+            header.catalogIndex = index
+            header.catalogDigest = catalog.digest
+            header.lineage = catalog.lineage ?? header.lineage
+        }
+    }
+
+    /// The group as one batch in RocksDB's format, with the counters and the new position.
+    func batch() -> [UInt8] {
+        var tail = WriteOperations()
+        for (namespace, usage) in usages where catalog.namespaces[namespace] != nil {
+            tail.put(Key.counters(namespace), usage.encoded())
+        }
+        tail.put(Key.header, header.encoded())
+        var batch = ByteWriter()
+        batch.bytes = operations
+        batch.append(tail.bytes)
+        batch.overwriteLittle(at: 8, operationCount + tail.count)
+        return batch.bytes
+    }
+}

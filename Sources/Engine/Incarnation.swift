@@ -1,0 +1,98 @@
+import Platform
+
+/// Where one incarnation of the state lives: `db` and `log` in one directory, swapped together.
+public struct Incarnation: Hashable, Sendable {
+    public let path: String
+
+    public init(path: String) { self.path = path }
+
+    public var databasePath: String { path + "/db" }
+    public var logPath: String { path + "/log" }
+    /// Checkpoints that replicas fetch; gone with the incarnation.
+    public var snapshotsPath: String { path + "/snapshots" }
+}
+
+/// The layout of a node's data directory, held by one process.
+///
+///     LOCK                       locked while the process lives
+///     CURRENT                    the name of the incarnation that counts; replaced by rename
+///     data/<incarnation>/{db,log,snapshots}
+///     diverged/                  entries and torn bytes that were taken out of the history
+///     node.json                  node-local facts (kept by Node)
+public final class DataDirectory: Sendable {
+    public let path: String
+    private let lock: File
+
+    public var divergedPath: String { path + "/diverged" }
+    private var currentPath: String { path + "/CURRENT" }
+
+    /// Makes the directory when it is missing, and takes its lock.
+    public init(path: String) throws(EngineError) {
+        self.path = path
+        lock = try engine {
+            try FileSystem.createDirectory(path + "/data")
+            try FileSystem.createDirectory(path + "/diverged")
+            let lock = try File(path + "/LOCK", .readWrite)
+            guard try lock.lock() else { throw EngineError.locked(path) }
+            return lock
+        }
+    }
+
+    /// The incarnation that counts, or nil in a directory without a state.
+    public func current() throws(EngineError) -> Incarnation? {
+        try engine {
+            guard FileSystem.exists(currentPath) else { return nil }
+            let name = String(
+                decoding: try FileSystem.readAll(currentPath, bytesMax: 256), as: UTF8.self
+            ).filter { !$0.isWhitespace }
+            guard DataDirectory.isIncarnationName(name) else {
+                throw EngineError.damaged("\(currentPath) names no incarnation")
+            }
+            return Incarnation(path: "\(path)/data/\(name)")
+        }
+    }
+
+    /// A new, empty incarnation beside the others. It counts only after ``makeCurrent(_:)``.
+    public func makeIncarnation() throws(EngineError) -> Incarnation {
+        try engine {
+            let names = try FileSystem.list(path + "/data")
+            let last = names.compactMap { UInt32($0.dropFirst()) }.max() ?? 0
+            let digits = String(last + 1)
+            let name = "i" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
+            let incarnation = Incarnation(path: "\(path)/data/\(name)")
+            try FileSystem.createDirectory(incarnation.path)
+            try FileSystem.syncDirectory(path + "/data")
+            return incarnation
+        }
+    }
+
+    /// From the next boot on this incarnation counts; durable on return.
+    public func makeCurrent(_ incarnation: Incarnation) throws(EngineError) {
+        try engine {
+            let name = incarnation.path.split(separator: "/").last ?? ""
+            try FileSystem.replace(currentPath, with: Array((name + "\n").utf8))
+        }
+    }
+
+    /// From the next boot on the directory holds no state.
+    public func forgetCurrent() throws(EngineError) {
+        try engine {
+            try FileSystem.remove(currentPath)
+            try FileSystem.syncDirectory(path)
+        }
+    }
+
+    /// Removes every incarnation but the given ones: what an interrupted full sync left.
+    public func removeIncarnations(except kept: [Incarnation]) throws(EngineError) {
+        try engine {
+            for name in try FileSystem.list(path + "/data") {
+                let incarnation = Incarnation(path: "\(path)/data/\(name)")
+                if !kept.contains(incarnation) { try FileSystem.removeTree(incarnation.path) }
+            }
+        }
+    }
+
+    private static func isIncarnationName(_ name: String) -> Bool {
+        name.first == "i" && name.count >= 7 && name.dropFirst().allSatisfy { $0.isASCII && $0.isNumber }
+    }
+}

@@ -1,0 +1,151 @@
+import JSON
+public import Log
+public import Platform
+public import Topology
+
+/// What a node knows for itself: never replicated, and unable to move the index.
+///
+/// Kept in `node.json`, which is replaced atomically and synced with every change.
+public struct NodeFacts: Equatable, Sendable {
+    public var name: NodeName
+    /// Nil until a cluster gave this node one.
+    public var number: NodeNumber?
+    /// The cluster that this node belongs to: its own, or the one that adopted it.
+    public var lineage: Lineage?
+    /// The newest document that this node was told of, also before its first sync.
+    public var document: TopologyDocument?
+    /// Nobody of a lower reign is followed any more.
+    public var promised: Reign?
+    /// Of the boot of the machine that this node last ran in: the page cache lives as long.
+    public var bootID: String
+    /// Whether the last run ended in order.
+    public var stoppedCleanly: Bool
+    public var fullSyncs: UInt64 = 0
+    public var partialSyncs: UInt64 = 0
+    public var lastFullSync: FinishedSync?
+    /// Entries that were taken out of this node's history and kept in `diverged/`.
+    public var divergedEntries: UInt64 = 0
+
+    public struct FinishedSync: Equatable, Sendable {
+        public var reason: String
+        public var bytes: UInt64
+        public var seconds: Double
+        public var finishedAt: UnixMilliseconds
+
+        public init(reason: String, bytes: UInt64, seconds: Double, finishedAt: UnixMilliseconds) {
+            self.reason = reason
+            self.bytes = bytes
+            self.seconds = seconds
+            self.finishedAt = finishedAt
+        }
+    }
+
+    public init(name: NodeName, bootID: String) {
+        self.name = name
+        self.bootID = bootID
+        stoppedCleanly = false
+    }
+}
+
+extension NodeFacts {
+    static let format: Int64 = 1
+
+    var json: JSONValue {
+        [
+            "format": .integer(NodeFacts.format),
+            "name": .string(name.rawValue),
+            "number": .orNull(number?.rawValue),
+            "lineage": .orNull(lineage?.hex),
+            "document": .orNull(document.map { HexText.encode($0.encoded()) }),
+            "promised": .orNull(promised.map { "\($0.term).\($0.holder)" }),
+            "boot_id": .string(bootID),
+            "stopped_cleanly": .bool(stoppedCleanly),
+            "full_syncs": JSONValue(fullSyncs),
+            "partial_syncs": JSONValue(partialSyncs),
+            "last_full_sync": lastFullSync.map { sync in
+                [
+                    "reason": .string(sync.reason), "bytes": JSONValue(sync.bytes),
+                    "seconds": .number(sync.seconds),
+                    "finished_at_ms": JSONValue(sync.finishedAt.rawValue),
+                ]
+            } ?? .null,
+            "diverged_entries": JSONValue(divergedEntries),
+        ]
+    }
+
+    /// Nil when the file is damaged or from a newer version.
+    init?(json: JSONValue) {
+        guard json["format"]?.integerValue == NodeFacts.format,
+            let name = json["name"]?.stringValue.flatMap(NodeName.init(_:)),
+            let bootID = json["boot_id"]?.stringValue,
+            let stoppedCleanly = json["stopped_cleanly"]?.boolValue
+        else { return nil }
+        self.init(name: name, bootID: bootID)
+        self.stoppedCleanly = stoppedCleanly
+        number = json["number"]?.integerValue.flatMap(UInt16.init(exactly:))
+            .map(NodeNumber.init(rawValue:))
+        lineage = json["lineage"]?.stringValue.flatMap(Lineage.init(hex:))
+        document = json["document"]?.stringValue.flatMap(HexText.decode)
+            .flatMap { TopologyDocument(decoding: $0) }
+        promised = json["promised"]?.stringValue.flatMap(Reign.init(text:))
+        fullSyncs = json["full_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
+        partialSyncs = json["partial_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
+        divergedEntries = json["diverged_entries"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
+        if let sync = json["last_full_sync"], let reason = sync["reason"]?.stringValue,
+            let bytes = sync["bytes"]?.integerValue.flatMap(UInt64.init(exactly:)),
+            let seconds = sync["seconds"]?.numberValue,
+            let finished = sync["finished_at_ms"]?.integerValue.flatMap(UInt64.init(exactly:))
+        {
+            lastFullSync = FinishedSync(
+                reason: reason, bytes: bytes, seconds: seconds,
+                finishedAt: UnixMilliseconds(rawValue: finished))
+        }
+    }
+}
+
+extension Reign {
+    /// Reads `term.holder`.
+    init?(text: String) {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 2, let term = UInt32(parts[0]), let holder = UInt16(parts[1]) else {
+            return nil
+        }
+        self.init(term: term, holder: NodeNumber(rawValue: holder))
+    }
+}
+
+/// Bytes as hexadecimal text.
+enum HexText {
+    static func encode(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.count * 2)
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    static func decode(_ text: String) -> [UInt8]? {
+        let digits = Array(text.utf8)
+        guard digits.count % 2 == 0 else { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(digits.count / 2)
+        for place in stride(from: 0, to: digits.count, by: 2) {
+            guard let high = value(digits[place]), let low = value(digits[place + 1]) else {
+                return nil
+            }
+            bytes.append(high << 4 | low)
+        }
+        return bytes
+    }
+
+    private static func value(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,40 @@
+public import Access
+public import Engine
+public import Log
+public import Platform
+public import Topology
+
+/// Everything that a node is started with. Defaults are those of `convoy serve`.
+public struct NodeOptions: Sendable {
+    /// Where the node keeps everything; made when missing.
+    public var dataPath: String
+    /// Nil takes the name that the directory already has, or `n1`.
+    public var name: NodeName?
+    /// Where other nodes and clients reach this one.
+    public var address: NodeAddress
+    /// A node of the cluster to ask for being taken in; such a node founds no cluster of its own.
+    public var join: NodeAddress?
+    public var secret: ClusterSecret?
+    public var engine = EngineOptions()
+    /// Keep at least so much of the log, for replicas that were away.
+    public var logRetentionBytes: UInt64 = 1 << 30
+    /// Keep at most so much, even when a configured replica still needs it.
+    public var logRetentionBytesMax: UInt64 = 8 << 30
+    /// A replica that is further behind is not in sync.
+    public var inSyncLag: Duration = .milliseconds(1000)
+    /// Writes that need space are refused when the disk has less left than this.
+    public var diskReserveBytes: UInt64 = 256 << 20
+    /// How long a former primary waits for peers that do not answer, when its machine has rebooted.
+    public var recoverTimeout: Duration = .seconds(10)
+    /// Bytes per second of a full sync; nil is as fast as it goes.
+    public var fullSyncBytesPerSecondMax: UInt64?
+    /// One line for an event: a constant message and what belongs to it.
+    public var log: @Sendable (LogLevel, String, [String: String]) -> Void = { _, _, _ in }
+
+    public enum LogLevel: Sendable { case info, warning, error }
+
+    public init(dataPath: String, address: NodeAddress) {
+        self.dataPath = dataPath
+        self.address = address
+    }
+}

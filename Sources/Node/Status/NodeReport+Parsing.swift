@@ -1,0 +1,115 @@
+import JSON
+import Log
+import Platform
+import Topology
+
+extension NodeReport {
+    /// Reads the report of another node. Nil when it is not one; a part that is missing is unknown.
+    init?(json: JSONValue) {
+        guard let name = json["name"]?.stringValue else { return nil }
+        self.name = name
+        address = json["address"]?.stringValue
+        configured = json["configured"].flatMap(Configured.init(json:))
+        running = json["running"].flatMap(Running.init(json:))
+        position = Position(json: json["position"])
+        durableIndex = json["durable_index"]?.unsigned.map(LogIndex.init(_:))
+        lag = json["lag"].flatMap(Lag.init(json:))
+        catalog = json["catalog"].flatMap(CatalogSummary.init(json:))
+        fullSync = json["full_sync"].flatMap(FullSync.init(json:))
+        fullSyncs = json["counters"]?["full_syncs"]?.unsigned
+        partialSyncs = json["counters"]?["partial_syncs"]?.unsigned
+        divergedEntries = json["counters"]?["diverged_entries"]?.unsigned
+        lastFullSync = json["last_full_sync"].flatMap(NodeFacts.FinishedSync.init(json:))
+        vetoes = (json["vetoes"]?.arrayValue ?? []).compactMap { veto in
+            guard let code = veto["code"]?.stringValue else { return nil }
+            return Veto(code: code, detail: veto["detail"]?.stringValue ?? "")
+        }
+        lastError = json["last_error"].flatMap(Failure.init(json:))
+        observedAt = json["observed_at"]?.time
+    }
+}
+
+extension NodeReport.Configured {
+    init?(json: JSONValue) {
+        guard let generation = json["generation"]?.unsigned else { return nil }
+        role = json["role"]?.stringValue.flatMap(RunningRole.init(rawValue:))
+        upstream = json["upstream"]?.stringValue
+        self.generation = Generation(generation)
+    }
+}
+
+extension NodeReport.Running {
+    init?(json: JSONValue) {
+        guard let role = json["role"]?.stringValue.flatMap(RunningRole.init(rawValue:)),
+            let state = json["state"]?.stringValue.flatMap(RunningState.init(rawValue:)),
+            let since = json["since"]?.time
+        else { return nil }
+        self.role = role
+        self.state = state
+        self.since = since
+        upstream = json["upstream"]?.stringValue
+        lastProgressAt = json["last_progress_at"]?.time
+        nextRetryAt = json["next_retry_at"]?.time
+        attempt = json["attempt"]?.integerValue.flatMap(Int.init(exactly:)) ?? 0
+        generation = json["generation"]?.unsigned.map(Generation.init(_:))
+        term = json["term"]?.integerValue.flatMap(UInt32.init(exactly:))
+    }
+}
+
+extension NodeReport.Lag {
+    init?(json: JSONValue) {
+        guard let entries = json["entries"]?.unsigned else { return nil }
+        self.entries = entries
+        bytes = json["bytes"]?.unsigned
+        seconds = json["seconds"]?.numberValue
+    }
+}
+
+extension NodeReport.CatalogSummary {
+    init?(json: JSONValue) {
+        guard let namespaces = json["namespaces"]?.integerValue.flatMap(Int.init(exactly:)),
+            let digest = json["digest"]?.stringValue.flatMap(Hash128.init(hex:)),
+            let index = json["index"]?.unsigned
+        else { return nil }
+        self.namespaces = namespaces
+        self.digest = digest
+        self.index = LogIndex(index)
+    }
+}
+
+extension NodeReport.FullSync {
+    init?(json: JSONValue) {
+        guard let stage = json["stage"]?.stringValue, let reason = json["reason"]?.stringValue,
+            let bytesDone = json["bytes_done"]?.unsigned
+        else { return nil }
+        self.stage = stage
+        self.reason = reason
+        self.bytesDone = bytesDone
+        bytesTotal = json["bytes_total"]?.unsigned
+        filesDone = json["files_done"]?.integerValue.flatMap(Int.init(exactly:)) ?? 0
+        filesTotal = json["files_total"]?.integerValue.flatMap(Int.init(exactly:))
+        bytesPerSecond = json["bytes_per_second"]?.numberValue
+        etaSeconds = json["eta_seconds"]?.numberValue
+        resumedBytes = json["resumed_bytes"]?.unsigned ?? 0
+    }
+}
+
+extension NodeFacts.FinishedSync {
+    init?(json: JSONValue) {
+        guard let reason = json["reason"]?.stringValue, let bytes = json["bytes"]?.unsigned,
+            let seconds = json["seconds"]?.numberValue, let at = json["finished_at"]?.time
+        else { return nil }
+        self.init(reason: reason, bytes: bytes, seconds: seconds, finishedAt: at)
+    }
+}
+
+extension NodeReport.Failure {
+    init?(json: JSONValue) {
+        guard let code = json["code"]?.stringValue, let at = json["at"]?.time else { return nil }
+        self.init(code: code, detail: json["detail"]?.stringValue ?? "", at: at)
+    }
+}
+
+extension JSONValue {
+    var time: UnixMilliseconds? { stringValue.flatMap(UnixMilliseconds.init(rfc3339:)) }
+}

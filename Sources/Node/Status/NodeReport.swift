@@ -1,0 +1,185 @@
+public import JSON
+public import Log
+public import Platform
+public import Topology
+
+/// What is known of one node: what is configured, what runs, and when it was seen.
+///
+/// A node writes its own; others get it over `GET /replication/topology` and pass it on with the
+/// time at which they got it. What is unknown is nil, never a number that has gone stale.
+public struct NodeReport: Equatable, Sendable {
+    public var name: String
+    public var address: String?
+    public var configured: Configured?
+    public var running: Running?
+    public var position: Position?
+    public var durableIndex: LogIndex?
+    public var lag: Lag?
+    public var catalog: CatalogSummary?
+    public var fullSync: FullSync?
+    public var fullSyncs: UInt64?
+    public var partialSyncs: UInt64?
+    public var lastFullSync: NodeFacts.FinishedSync?
+    public var divergedEntries: UInt64?
+    /// Why the node must not become primary now; empty when it may.
+    public var vetoes: [Veto] = []
+    public var lastError: Failure?
+    public var observedAt: UnixMilliseconds?
+
+    public struct Configured: Equatable, Sendable {
+        public var role: RunningRole?
+        public var upstream: String?
+        public var generation: Generation
+    }
+
+    public struct Running: Equatable, Sendable {
+        public var role: RunningRole
+        public var state: RunningState
+        public var upstream: String?
+        public var since: UnixMilliseconds
+        public var lastProgressAt: UnixMilliseconds?
+        public var nextRetryAt: UnixMilliseconds?
+        public var attempt: Int
+        public var generation: Generation?
+        public var term: UInt32?
+    }
+
+    public struct Lag: Equatable, Sendable {
+        public var entries: UInt64
+        public var bytes: UInt64?
+        public var seconds: Double?
+    }
+
+    public struct CatalogSummary: Equatable, Sendable {
+        public var namespaces: Int
+        public var digest: Hash128
+        public var index: LogIndex
+    }
+
+    public struct FullSync: Equatable, Sendable {
+        public var stage: String
+        public var reason: String
+        public var bytesDone: UInt64
+        public var bytesTotal: UInt64?
+        public var filesDone: Int
+        public var filesTotal: Int?
+        public var bytesPerSecond: Double?
+        public var etaSeconds: Double?
+        public var resumedBytes: UInt64
+    }
+
+    public struct Veto: Equatable, Sendable {
+        public var code: String
+        public var detail: String
+    }
+
+    public struct Failure: Equatable, Sendable {
+        public var code: String
+        public var detail: String
+        public var at: UnixMilliseconds
+    }
+
+    public var isPromotable: Bool { running?.role == .replica && vetoes.isEmpty }
+}
+
+extension NodeReport {
+    /// As `GET /v1/nodes/{name}` shows it.
+    public var json: JSONValue {
+        [
+            "name": .string(name),
+            "address": .orNull(address),
+            "configured": configured.map { configured in
+                [
+                    "role": .orNull(configured.role?.rawValue),
+                    "upstream": .orNull(configured.upstream),
+                    "generation": JSONValue(configured.generation.rawValue),
+                ]
+            } ?? .null,
+            "running": running?.json ?? .null,
+            "position": position?.json ?? .null,
+            "durable_index": .orNull(durableIndex?.rawValue),
+            "lag": lag?.json ?? .null,
+            "catalog": catalog.map { catalog in
+                [
+                    "namespaces": JSONValue(catalog.namespaces),
+                    "digest": .string(catalog.digest.hex),
+                    "index": JSONValue(catalog.index.rawValue),
+                ]
+            } ?? .null,
+            "full_sync": fullSync?.json ?? .null,
+            "counters": [
+                "full_syncs": .orNull(fullSyncs), "partial_syncs": .orNull(partialSyncs),
+                "diverged_entries": .orNull(divergedEntries),
+            ],
+            "last_full_sync": lastFullSync.map { sync in
+                [
+                    "reason": .string(sync.reason), "bytes": JSONValue(sync.bytes),
+                    "seconds": .number(sync.seconds),
+                    "finished_at": .string(sync.finishedAt.rfc3339),
+                ]
+            } ?? .null,
+            "promotable": .bool(isPromotable),
+            "vetoes": .array(
+                vetoes.map { ["code": .string($0.code), "detail": .string($0.detail)] }),
+            "last_error": lastError?.json ?? .null,
+            "observed_at": .orNull(observedAt?.rfc3339),
+        ]
+    }
+}
+
+extension NodeReport.Failure {
+    public var json: JSONValue {
+        ["code": .string(code), "detail": .string(detail), "at": .string(at.rfc3339)]
+    }
+}
+
+extension NodeReport.Lag {
+    public var json: JSONValue {
+        [
+            "entries": JSONValue(entries), "bytes": .orNull(bytes),
+            "seconds": .orNull(seconds),
+        ]
+    }
+}
+
+extension NodeReport.Running {
+    var json: JSONValue {
+        [
+            "role": .string(role.rawValue), "upstream": .orNull(upstream),
+            "state": .string(state.rawValue), "since": .string(since.rfc3339),
+            "last_progress_at": .orNull(lastProgressAt?.rfc3339),
+            "next_retry_at": .orNull(nextRetryAt?.rfc3339),
+            "attempt": JSONValue(attempt),
+            "generation": .orNull(generation?.rawValue), "term": .orNull(term), "claim": .null,
+        ]
+    }
+}
+
+extension NodeReport.FullSync {
+    var json: JSONValue {
+        [
+            "stage": .string(stage), "reason": .string(reason), "bytes_done": JSONValue(bytesDone),
+            "bytes_total": .orNull(bytesTotal), "files_done": JSONValue(filesDone),
+            "files_total": .orNull(filesTotal), "bytes_per_second": .orNull(bytesPerSecond),
+            "eta_seconds": .orNull(etaSeconds), "resumed_bytes": JSONValue(resumedBytes),
+        ]
+    }
+}
+
+extension Position {
+    public var json: JSONValue {
+        ["index": JSONValue(index.rawValue), "hash": .string(hash.hex)]
+    }
+
+    init?(json: JSONValue?) {
+        guard let index = json?["index"]?.unsigned,
+            let hash = json?["hash"]?.stringValue.flatMap(Hash128.init(hex:))
+        else { return nil }
+        self.init(index: LogIndex(index), hash: hash)
+    }
+}
+
+extension JSONValue {
+    /// A whole number that is not negative.
+    var unsigned: UInt64? { integerValue.flatMap(UInt64.init(exactly:)) }
+}

@@ -1,0 +1,47 @@
+import CRocksDB
+
+/// How a database is opened.
+public struct DatabaseOptions: Sendable {
+    /// Refuse to open a directory without a database.
+    public var mustExist = true
+    /// Bytes of decompressed blocks, indexes and filters kept in memory; filled as they are read.
+    public var blockCacheBytes = 128 << 20
+    /// Bytes of writes kept in memory before RocksDB flushes them to a file.
+    public var memtableBytes = 64 << 20
+    /// Files kept open.
+    public var openFilesMax: Int32 = 512
+
+    public init() {}
+
+    /// The caller destroys what comes back.
+    func makeHandle() -> OpaquePointer? {
+        let options = rocksdb_options_create()
+        rocksdb_options_set_create_if_missing(options, mustExist ? 0 : 1)
+        rocksdb_options_set_write_buffer_size(options, memtableBytes)
+        rocksdb_options_set_max_write_buffer_number(options, 4)
+        rocksdb_options_set_max_open_files(options, openFilesMax)
+        rocksdb_options_set_max_background_jobs(options, 2)
+        rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1)
+        rocksdb_options_set_compression(options, Int32(rocksdb_lz4_compression))
+        rocksdb_options_set_info_log_level(options, 3)  // Errors and worse.
+        rocksdb_options_set_keep_log_file_num(options, 2)
+        rocksdb_options_set_bytes_per_sync(options, 1 << 20)
+        // One thread writes; the concurrent memtable would cost it for nothing.
+        rocksdb_options_set_allow_concurrent_memtable_write(options, 0)
+        rocksdb_options_set_enable_write_thread_adaptive_yield(options, 0)
+
+        // RocksDB's defaults read slowly: a block cache, bloom filters, and both counted as one.
+        let table = rocksdb_block_based_options_create()
+        defer { rocksdb_block_based_options_destroy(table) }
+        let cache = rocksdb_cache_create_lru(blockCacheBytes)
+        defer { rocksdb_cache_destroy(cache) }  // The options keep a reference of their own.
+        rocksdb_block_based_options_set_block_cache(table, cache)
+        rocksdb_block_based_options_set_filter_policy(
+            table, rocksdb_filterpolicy_create_bloom_full(10))
+        rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1)
+        rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1)
+        rocksdb_block_based_options_set_format_version(table, 5)
+        rocksdb_options_set_block_based_table_factory(options, table)
+        return options
+    }
+}
