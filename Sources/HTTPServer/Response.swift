@@ -3,7 +3,7 @@ public struct Response: Sendable {
     public var status: Int
     /// In this order. CR, LF and NUL in a value become spaces.
     public var headers: [(name: String, value: String)]
-    /// For HEAD give the body of the GET: only its length is sent.
+    /// For HEAD and for 304 give the body of the GET: only its length is sent.
     public var body: ResponseBody
 
     public init(
@@ -14,8 +14,8 @@ public struct Response: Sendable {
         self.body = body
     }
 
-    /// Whether HTTP forbids a body for this status.
-    var isBodiless: Bool { status == 204 || status == 304 || status < 200 }
+    /// Whether HTTP forbids a body and a length for this status.
+    var isBodiless: Bool { status == 204 || status < 200 }
 
     /// Ends the stream of an answer that will not be sent.
     func discard() {
