@@ -168,9 +168,9 @@ function keyed(parent, items, keyOf, create, update) {
 
 function draw() {
   const now = view();
-  drawVerdict(now);
-  const dark = now.lost != null || now.refusal != null;
-  byId("data").classList.toggle("old", dark);
+  const all = words.problems(now);
+  drawVerdict(now, all);
+  byId("data").classList.toggle("old", words.makesAllOld(all[0]));
   byId("data").hidden = now.unauthorized;
   byId("token").hidden = !now.unauthorized;
   if (now.unauthorized) {
@@ -188,8 +188,7 @@ const ICON_COLOURS = { ok: "1a7f37", info: "0969da", warn: "9a6700", bad: "cf222
 let drawnLevel = null;
 let spokenKey = null;
 
-function drawVerdict(now) {
-  const all = words.problems(now);
+function drawVerdict(now, all) {
   const worst = all[0];
   say(byId("sentence"), worst.text);
   keyed(byId("also"), all.slice(1, 6), (problem) => problem.key, () => make("li"), (li, problem) => {

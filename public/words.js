@@ -198,7 +198,8 @@ function lasting(text, now) {
 }
 
 /**
- * Everything that is wrong or under way, the worst first; never empty.
+ * Everything that is wrong or under way, the worst first; never empty. While the state itself is missing or old,
+ * only that.
  *
  * `view` is { now, self, sync, drift, lost, refusal, unauthorized }: `self` is the name of the node that serves the
  * page or null; `lost` is { seconds } (null before the first answer) or null; `refusal` the problem that came
@@ -221,17 +222,18 @@ export function problems(view) {
     return [{ key: "refusal", level: "bad", text }];
   }
   if (!sync) return [{ key: "wait", level: "wait", text: "Reading the state of this node." }];
+  const reportAge = secondsSince(sync.observed_at, now);
+  if (reportAge != null && reportAge > OLD_AFTER_SECONDS) {
+    const text = `${self ?? "This node"} answers, but its report is ${age(reportAge)} old: it hangs; `
+      + "look at its log and disk. What you see below is old.";
+    return [{ key: "report-old", level: "bad", text }];
+  }
 
   const found = [];
   const add = (rank, level, key, text) => found.push({ rank, level, key, text });
   const primary = sync.nodes.find((node) => node.name === sync.primary) ?? null;
   const replicas = replicasOf(sync);
 
-  const reportAge = secondsSince(sync.observed_at, now);
-  if (reportAge != null && reportAge > OLD_AFTER_SECONDS) {
-    add(0, "bad", "report-old",
-      `${self ?? "This node"} answers, but its report is ${age(reportAge)} old: it hangs; look at its log and disk.`);
-  }
 
   const own = sync.nodes.find((node) => node.name === self);
   const apart = own && ["detached", "fenced"].includes(own.running?.state);
@@ -255,7 +257,7 @@ export function problems(view) {
       `Whether ${sync.primary} accepts writes is not known: check that it runs and can be reached from here.`);
   }
 
-  for (const node of sync.nodes) nodeProblems(node, { now, primary, replicas, sync, add, self });
+  for (const node of sync.nodes) nodeProblems(node, { now, primary, sync, add });
 
   for (const item of drift?.items ?? []) {
     const seconds = secondsSince(item.since, now);
@@ -285,15 +287,13 @@ function allIsWell(sync, replicas, primary, now) {
   return `All is well: ${sync.primary} accepts writes and ${good} of ${replicas.length} ${verb} in sync.`;
 }
 
-function nodeProblems(node, { now, primary, sync, add, self }) {
+function nodeProblems(node, { now, primary, sync, add }) {
   const { name, running } = node;
   const upstream = running?.upstream ?? node.configured?.upstream ?? sync.primary ?? "its upstream";
   const since = lasting(running?.since, now);
   const error = brief(node.last_error);
 
   if (isOld(node, now)) {
-    // The own report being old is said once, for the whole page.
-    if (name === self) return;
     const seconds = observedAge(node, now);
     const long = seconds == null ? "has not been heard yet" : `has not been heard for ${age(seconds)}`;
     const rank = name === sync.primary ? 2.5 : 5;
@@ -349,6 +349,11 @@ function nodeProblems(node, { now, primary, sync, add, self }) {
       `${name} is ${duration(node.lag.seconds)} behind${node.lag.entries == null ? ""
         : ` (${counted(node.lag.entries, "entry", "entries")})`}: if it does not catch up, look at its disk and network.`);
   }
+}
+
+/** Whether this problem means that everything else on the page is old. */
+export function makesAllOld(problem) {
+  return ["lost", "refusal", "report-old"].includes(problem.key);
 }
 
 // ---- Facts ----

@@ -1,0 +1,231 @@
+"""The status page in a real browser, against real nodes: what a person reads.
+
+CONVOY_BINARY             the built `convoy`; without it everything is skipped
+CHROMIUM, CHROMEDRIVER    where they are, if not on the PATH
+"""
+
+import json
+import os
+import re
+import shutil
+import time
+
+import pytest
+import requests
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from running_node import BINARY, RunningNode
+from sentences import SENTENCES
+
+pytestmark = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set")
+
+WIDE = (1280, 900)
+PHONE = (360, 800)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = webdriver.ChromeOptions()
+    options.binary_location = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
+    # Root, as in a container, has no sandbox; /dev/shm is small there.
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(
+        options=options, service=Service(os.environ.get("CHROMEDRIVER") or shutil.which("chromedriver")))
+    driver.set_script_timeout(10)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def node():
+    with RunningNode("n1") as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser, node):
+    return open_page(browser, node)
+
+
+def open_page(browser, node, size=WIDE):
+    set_size(browser, size)
+    browser.get_log("browser")
+    browser.get(node.url + "/")
+    until(lambda: sentence(browser) != "Reading the state of this node.", lambda: sentence(browser))
+    return browser
+
+
+def set_size(browser, size):
+    width, height = size
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+        "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
+
+
+def until(condition, describe, seconds=15):
+    """Waits for `condition`; what was seen instead is in the failure."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"after {seconds} s: {describe()}")
+
+
+def until_sentence(browser, pattern, seconds=15):
+    until(lambda: re.search(pattern, sentence(browser)), lambda: sentence(browser), seconds)
+
+
+def sentence(browser):
+    return browser.find_element(By.ID, "sentence").text
+
+
+def read(browser, script):
+    """All at once, in the browser: rows may be replaced between two questions."""
+    return browser.execute_script(f"return ({script})")
+
+
+def node_row(browser, name):
+    cells = read(browser, """Object.fromEntries([...document.querySelectorAll("#nodes tr.node")].map(row =>
+        [row.querySelector(".name").textContent, Object.fromEntries([...row.children].map(
+            cell => [cell.dataset.label, cell.innerText.trim()]))]))""")
+    return cells.get(name)
+
+
+def namespace_rows(browser):
+    return read(browser, """Object.fromEntries([...document.querySelectorAll("#namespaces tr")].map(row =>
+        [row.querySelector(".label").textContent, row.querySelector(".keys").textContent]))""")
+
+
+def console_errors(browser):
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_the_sentence_says_that_all_is_well(page):
+    until_sentence(page, r"^All is well: n1 accepts writes\.")
+    assert "is on this one node only" in sentence(page)
+    assert page.find_element(By.ID, "spoken").get_attribute("textContent") == sentence(page)
+    assert page.title.startswith("✓ n1")
+
+
+def test_the_node_is_shown_with_role_state_and_position(page, node):
+    until(lambda: node_row(page, "n1"), lambda: page.find_element(By.ID, "nodes").text)
+    row = node_row(page, "n1")
+    assert node.url in row["Node"]
+    assert row["Role"] == "primary"
+    assert "✓" in row["State"] and "serving" in row["State"]
+    assert re.fullmatch(r"[0-9,]+", row["Position"])
+    assert row["Observed"] == "now"
+
+
+def test_counts_of_a_namespace_follow_the_writes(page, node):
+    created = requests.post(f"{node.url}/v1/namespaces", json={"name": "a-tenant"}, timeout=5)
+    assert created.status_code == 201, created.text
+    until(lambda: namespace_rows(page).get("a-tenant") == "0", lambda: namespace_rows(page))
+    for number in range(3):
+        answer = requests.put(f"{node.url}/v1/namespaces/a-tenant/keys/{number}", data=b"x" * 100, timeout=5)
+        assert answer.status_code == 201, answer.text
+    until(lambda: namespace_rows(page).get("a-tenant") == "3", lambda: namespace_rows(page))
+    answer = requests.delete(f"{node.url}/v1/namespaces/a-tenant", timeout=5)
+    assert answer.status_code == 200, answer.text
+    until(lambda: "a-tenant" not in namespace_rows(page), lambda: namespace_rows(page))
+    assert "default" in namespace_rows(page)
+
+
+def test_more_namespaces_than_a_page_holds_are_one_click_away(page, node):
+    names = [f"many-{number:03}" for number in range(120)]
+    created = requests.post(
+        f"{node.url}/v1/namespaces/batch", json={"create": [{"name": name} for name in names]}, timeout=10)
+    assert created.status_code == 201, created.text
+    until(lambda: len(namespace_rows(page)) == 100, lambda: len(namespace_rows(page)))
+    assert "more" in page.find_element(By.ID, "pages-note").text or "of" in page.find_element(By.ID, "pages-note").text
+    page.find_element(By.ID, "next-page").click()
+    until(lambda: names[-1] in namespace_rows(page), lambda: list(namespace_rows(page)))
+    assert "default" not in namespace_rows(page)
+    page.find_element(By.ID, "first-page").click()
+    until(lambda: "default" in namespace_rows(page), lambda: list(namespace_rows(page)))
+
+
+def test_the_page_asks_nobody_else_and_complains_of_nothing(page, node):
+    time.sleep(3.5)  # long enough for every endpoint to have been asked again
+    assert console_errors(page) == []
+    asked = read(page, 'performance.getEntriesByType("resource").map(entry => entry.name)')
+    assert asked and all(address.startswith((node.url + "/", "data:")) for address in asked)
+    policy = requests.get(node.url + "/", timeout=5).headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy and "*" not in policy
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(browser, node, scheme):
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+        "features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    try:
+        open_page(browser, node, PHONE)
+        assert read(browser, "document.documentElement.scrollWidth") == PHONE[0]
+        assert least_contrast(browser) >= 4.5
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        set_size(browser, WIDE)
+
+
+def least_contrast(browser):
+    """Of all text that is seen, against the nearest background that is not transparent."""
+    return browser.execute_script("""
+        const parts = colour => colour.match(/[0-9.]+/g).map(Number);
+        const luminance = colour => parts(colour).slice(0, 3).map(value => value / 255)
+            .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
+        const behind = element => {
+            for (let at = element; at; at = at.parentElement) {
+                const colour = getComputedStyle(at).backgroundColor;
+                if (parts(colour)[3] !== 0) return colour;
+            }
+            return "rgb(255, 255, 255)";
+        };
+        const texts = [...document.body.querySelectorAll("*")].filter(element => element.offsetParent
+            && !element.disabled && [...element.childNodes].some(child => child.nodeType === 3 && child.data.trim()));
+        return Math.min(...texts.map(element => {
+            const pair = [luminance(getComputedStyle(element).color), luminance(behind(element))];
+            return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+        }));
+    """)
+
+
+def test_the_sentence_counts_a_replica_and_says_when_it_is_gone(page, node):
+    with RunningNode("n2") as replica:
+        added = requests.post(f"{node.url}/v1/nodes", json={"address": replica.url}, timeout=10)
+        assert added.status_code == 202, added.text
+        until_sentence(page, r"^All is well: n1 accepts writes and 1 of 1 replica is in sync\.", 30)
+        until(lambda: "streaming" in (node_row(page, "n2") or {}).get("State", ""), lambda: node_row(page, "n2"))
+        replica.kill()
+        until_sentence(page, r"n2 .*(has not been heard|cannot follow|no progress)|n1 has heard no replica", 20)
+        until(lambda: (node_row(page, "n2") or {}).get("Position") == "–", lambda: node_row(page, "n2"), 20)
+        removed = requests.delete(f"{node.url}/v1/nodes/n2", timeout=5)
+        assert removed.status_code == 200, removed.text
+    until_sentence(page, r"^All is well: n1 accepts writes\.", 20)
+    assert node_row(page, "n2") is None
+
+
+def test_the_page_says_at_once_that_the_server_is_gone_and_recovers(page, node):
+    until_sentence(page, r"^All is well")
+    node.kill()
+    until_sentence(page, r"^Lost contact with this node [0-9]+ s ago\. What you see below is old\.$", 4)
+    assert "old" in page.find_element(By.ID, "data").get_attribute("class").split()
+    assert page.title.startswith("✕")
+    node.start()
+    until_sentence(page, r"^All is well: n1 accepts writes", 20)
+    assert "old" not in page.find_element(By.ID, "data").get_attribute("class").split()
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_the_worst_problem_comes_first(page, name):
+    view, expected = SENTENCES[name]
+    found = page.execute_async_script("""
+        const [view, done] = arguments;
+        import("/words.js").then(words => done(words.problems(JSON.parse(view))), error => done(String(error)));
+    """, json.dumps(view))
+    assert [problem["text"] for problem in found] == expected
