@@ -118,7 +118,7 @@ def test_the_server_serves_the_document(node, document):
 
 
 @needs_server
-def test_the_server_keeps_to_the_document_whatever_is_sent(node):
+def test_the_server_keeps_to_the_document_whatever_is_sent(node, tmp_path):
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         "--config-file", str(HERE / "schemathesis.toml"),
@@ -127,9 +127,9 @@ def test_the_server_keeps_to_the_document_whatever_is_sent(node):
     ]
     environment = os.environ | {"CONVOY_CONTRACT_HOOKS": str(HERE / "contract_hooks.py")}
     print(f"CONVOY_CONTRACT_SEED={SEED} CONVOY_CONTRACT_SECONDS={SECONDS}")
-    # It ends by itself; the rest is for a request that is under way and for the report.
+    # It ends by itself; the rest is for a request that is under way and for the report. It leaves files where it runs.
     run = subprocess.run(
-        command, env=environment, text=True, timeout=SECONDS + 120, check=False,
+        command, cwd=tmp_path, env=environment, text=True, timeout=SECONDS + 120, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     print(run.stdout)
     assert node.is_running(), f"the server died\n{node.log_tail()}"
