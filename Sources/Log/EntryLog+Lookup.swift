@@ -1,5 +1,4 @@
 import Platform
-import Synchronization
 
 extension EntryLog {
     /// The position of entry `index`, or of the one just before the first retained entry.

@@ -1,5 +1,4 @@
 import Platform
-import Synchronization
 
 /// Whole records, as they lie on disk.
 public struct LogChunk: Sendable, Equatable {

@@ -37,7 +37,7 @@ public struct RetentionNeeds: Sendable {
         var needed = min(persistedIndex, last)
         for index in leasedIndexes { needed = min(needed, index) }
         var abandoned: [LogIndex] = []
-        for index in acknowledgedIndexes where index.next >= first && index < needed {
+        for index in acknowledgedIndexes where index < needed && index.next >= first {
             if bytesAfter(index) > bytesMax { abandoned.append(index) } else { needed = index }
         }
         // Others may need what an abandoned replica lacks, and it may then catch up after all.

@@ -1,40 +1,43 @@
 /// Reads numbers and byte strings from a buffer, each read checked against its end.
 public struct ByteReader: Sendable {
     public let bytes: [UInt8]
-    public private(set) var offset: Int
     public let end: Int
+    @usableFromInline var at: Int
+
+    public var offset: Int { at }
 
     public init(_ bytes: [UInt8]) { self.init(bytes, in: 0..<bytes.count) }
 
     public init(_ bytes: [UInt8], in range: Range<Int>) {
         invariant(range.upperBound <= bytes.count, "range \(range) beyond \(bytes.count) bytes")
         self.bytes = bytes
-        self.offset = range.lowerBound
+        self.at = range.lowerBound
         self.end = range.upperBound
     }
 
-    public var remaining: Int { end - offset }
-    public var isAtEnd: Bool { offset == end }
+    @inlinable public var remaining: Int { end - at }
+    public var isAtEnd: Bool { at == end }
 
     public mutating func skip(_ count: Int) -> Bool {
         guard count >= 0, count <= remaining else { return false }
-        offset += count
+        at += count
         return true
     }
 
     /// A little-endian integer; nil when fewer bytes are left.
+    @inlinable  // Else called through witness tables: ten times slower.
     public mutating func little<Word: FixedWidthInteger & UnsignedInteger>(
         _: Word.Type = Word.self
     ) -> Word? {
         guard remaining >= MemoryLayout<Word>.size else { return nil }
-        let at = offset
-        offset += MemoryLayout<Word>.size
+        defer { at += MemoryLayout<Word>.size }
         return bytes.withUnsafeBytes {
             Word(littleEndian: $0.loadUnaligned(fromByteOffset: at, as: Word.self))
         }
     }
 
     /// A big-endian integer; nil when fewer bytes are left.
+    @inlinable
     public mutating func big<Word: FixedWidthInteger & UnsignedInteger>(
         _: Word.Type = Word.self
     ) -> Word? {
@@ -44,8 +47,8 @@ public struct ByteReader: Sendable {
     /// The next `count` bytes; nil when fewer are left.
     public mutating func take(_ count: Int) -> [UInt8]? {
         guard count >= 0, count <= remaining else { return nil }
-        defer { offset += count }
-        return Array(bytes[offset..<offset + count])
+        defer { at += count }
+        return Array(bytes[at..<at + count])
     }
 
     /// A LEB128 number of at most 32 bits, as RocksDB writes lengths.
@@ -85,10 +88,12 @@ public struct ByteWriter: Sendable {
 
     public init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
 
+    @inlinable
     public mutating func little<Word: FixedWidthInteger>(_ word: Word) {
         withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) }
     }
 
+    @inlinable
     public mutating func big<Word: FixedWidthInteger>(_ word: Word) {
         withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) }
     }

@@ -123,6 +123,25 @@ import Testing
         #expect(failure { try log.check(beyond) } == .ahead(last: log.last))
     }
 
+    @Test func `after a failure nothing is written any more`() throws {
+        let directory = try TestDirectory()
+        let log = try EntryLog.create(in: directory, segmentBytesMax: 100)
+        try log.append(records(count: 2))
+        // In the way of the next segment.
+        _ = try File("\(directory.log)/00000000000000000003.log", .create)
+        let next = records(after: log.last, count: 1)
+        let error = failure { try log.append(next) }
+        guard case .io(let cause) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(cause.operation == "open")
+        #expect(failure { try log.append(next) } == .io(cause))
+        #expect(failure { try log.sync() } == .io(cause))
+        #expect(log.last.index == LogIndex(2))
+        #expect(try log.readAll(after: .origin) == records(count: 2))
+    }
+
     @Test func `entries that do not follow stop the process`() async {
         await #expect(processExitsWith: .failure) {
             let directory = try TestDirectory()

@@ -48,6 +48,10 @@ import Testing
         #expect(leased.abandonedIndexes == [LogIndex(240)])
     }
 
+    @Test func `a replica that claims more than there is holds nothing`() {
+        #expect(decide(persisted: 900, acknowledged: [.max]).keepFrom == LogIndex(901))
+    }
+
     @Test func `a replica whose next entry is gone holds nothing`() {
         #expect(decide(persisted: 900, acknowledged: [50]).keepFrom == LogIndex(901))
         #expect(
