@@ -1,0 +1,54 @@
+public import Log
+public import Platform
+import Synchronization
+import Topology
+
+/// Waiting for acknowledgements, without a thread for each who waits.
+extension Source {
+    /// How many configured replicas have acknowledged `index`.
+    public func acked(atLeast index: LogIndex, durable: Bool) -> Int {
+        configuredIndexes(at: .now()).count { (durable ? $0.durable : $0.applied) >= index }
+    }
+
+    /// Calls `completion` once `count` configured replicas have acknowledged `index`, or `deadline`
+    /// has passed: at once on this thread if they have, else on the one that brings the news.
+    ///
+    /// - Returns: False, and calls nothing, when too many wait already.
+    public func whenAcked(
+        _ index: LogIndex, count: Int, durable: Bool, deadline: MonotonicTime,
+        completion: @escaping @Sendable (AckOutcome) -> Void
+    ) -> Bool {
+        let waiter = AckWaiters.Waiter(index: index, deadline: deadline, completion: completion)
+        let kind = AckWaiters.Kind(count: count, isDurable: durable)
+        guard waiters.withLock({ $0.add(waiter, kind) }) else { return false }
+        wantedIndex.max(index.rawValue, ordering: .relaxed)
+        answerWaiters(at: .now())
+        for feed in table.withLock({ $0.feeds }) { feed.wake() }
+        return true
+    }
+
+    /// Calls back everybody whose wait is met or over.
+    func answerWaiters(at now: MonotonicTime) {
+        guard waiters.withLock({ $0.count }) > 0 else { return }
+        let indexes = configuredIndexes(at: now)
+        let done = waiters.withLock { $0.take(indexes, at: now) }
+        for (completion, outcome) in done { completion(outcome) }
+    }
+
+    /// What each configured replica has acknowledged, zero for those that nobody hears.
+    private func configuredIndexes(
+        at now: MonotonicTime
+    ) -> [(applied: LogIndex, durable: LogIndex)] {
+        let known = table.withLock { $0.acknowledged(at: now) }
+        return environment.topology()?.replicas.map { known[$0.node] ?? (.zero, .zero) } ?? []
+    }
+
+    /// What the nodes that follow this one, directly or through others, have applied and synced: for
+    /// the reports to its own upstream.
+    public func followers() -> [AckReport.Follower] {
+        table.withLock { $0.acknowledged(at: .now()) }.map {
+            AckReport.Follower(
+                node: $0.key, applied: $0.value.applied, durable: $0.value.durable)
+        }.sorted { $0.node < $1.node }
+    }
+}
