@@ -1,6 +1,5 @@
 import Glibc
 import Platform
-import Synchronization
 
 /// One client's socket, from accept to close.
 ///
@@ -8,7 +7,7 @@ import Synchronization
 /// ``withSocket(_:)``: after ``markClosed()`` the number may belong to another connection.
 final class ClientConnection: Sendable {
     let address: ClientAddress
-    private let state: Mutex<State>
+    private let state: Monitor<State>
 
     /// What the connection is doing, for whoever judges whether it takes too long.
     enum Phase: Equatable, Sendable {
@@ -32,7 +31,7 @@ final class ClientConnection: Sendable {
 
     init(socket: Int32, address: ClientAddress) {
         self.address = address
-        self.state = Mutex(
+        self.state = Monitor(
             State(socket: socket, phase: .awaitingHeader(since: .now(), isFirst: true)))
     }
 

@@ -1,9 +1,9 @@
-import Synchronization
+import Platform
 
 /// All open connections of a listener.
 final class ConnectionTable: Sendable {
     private let perAddressMax: Int
-    private let state = Mutex(State())
+    private let state = Monitor(State())
 
     private struct State {
         var connections: [ObjectIdentifier: ClientConnection] = [:]

@@ -1,3 +1,4 @@
+import Platform
 import Synchronization
 
 /// One request's place for its answer.
@@ -8,7 +9,7 @@ import Synchronization
 ///
 /// Each state is left at most once, so a connection is resumed exactly once for each suspend.
 public final class Exchange: Sendable {
-    private let state = Mutex(State.handling)
+    private let state = Monitor(State.handling)
     private let abandoned = Atomic(false)
     private let head: RequestHead
     private let stopping: @Sendable (RequestHead) -> Response

@@ -1,6 +1,5 @@
 import CMicroHTTPD
 import Platform
-import Synchronization
 
 /// A stream's connection, as the stream sees it. Safe from any thread.
 ///
@@ -11,7 +10,7 @@ public final class StreamHandle: Sendable {
     private let stream: any ResponseStream
     private let connection: ClientConnection
     private let mhd: MHDConnection
-    private let state = Mutex(State())
+    private let state = Monitor(State())
 
     private struct State {
         var flow = Flow.flowing
