@@ -47,5 +47,15 @@ let package = Package(
         .target(
             name: "Engine", dependencies: ["Log", "Platform", "RocksDB", "Topology"],
             swiftSettings: pure),
+        .target(
+            name: "Replication",
+            dependencies: ["Engine", "HTTPClient", "JSON", "Log", "Platform", "Topology"],
+            swiftSettings: pure),
+        .target(
+            name: "Node",
+            dependencies: [
+                "Access", "Engine", "HTTPClient", "JSON", "Log", "Platform", "Replication", "Topology",
+            ],
+            swiftSettings: pure),
     ]
 )

@@ -41,18 +41,8 @@ public struct ClusterSecret: Sendable {
 
     private func sign(_ parts: [String]) -> String {
         let text = parts.joined(separator: "\n")
-        return hex(Array(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: key)))
+        return Hex.encode(Array(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: key)))
     }
 
-    private func hexOfHash(_ bytes: [UInt8]) -> String { hex(Array(SHA256.hash(data: bytes))) }
-
-    private func hex(_ bytes: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        var text: [UInt8] = []
-        for byte in bytes {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
+    private func hexOfHash(_ bytes: [UInt8]) -> String { Hex.encode(Array(SHA256.hash(data: bytes))) }
 }

@@ -1,7 +1,7 @@
 public import Access
 public import Engine
-public import Log
-public import Platform
+import Log
+import Platform
 public import Topology
 
 /// Everything that a node is started with. Defaults are those of `convoy serve`.

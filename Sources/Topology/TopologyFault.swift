@@ -5,7 +5,7 @@ public struct TopologyFault: Equatable, Sendable {
     public var code: Code
     public var detail: String
 
-    init(_ pointer: String, _ code: Code, _ detail: String) {
+    public init(_ pointer: String, _ code: Code, _ detail: String) {
         self.pointer = pointer
         self.code = code
         self.detail = detail
@@ -48,7 +48,7 @@ public struct TopologyFault: Equatable, Sendable {
 public struct TopologyFaults: Error, Equatable, Sendable {
     public let all: [TopologyFault]
 
-    init(_ all: [TopologyFault]) { self.all = all }
+    public init(_ all: [TopologyFault]) { self.all = all }
 
     public func contains(_ code: TopologyFault.Code) -> Bool { all.contains { $0.code == code } }
 }

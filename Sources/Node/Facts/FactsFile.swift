@@ -2,7 +2,7 @@ import JSON
 import Log
 import Platform
 import Synchronization
-import Topology
+public import Topology
 
 /// The file that holds a node's facts. Every change is on disk before ``change(_:)`` returns.
 final class FactsFile: Sendable {

@@ -56,7 +56,7 @@ extension NodeFacts {
             "name": .string(name.rawValue),
             "number": .orNull(number?.rawValue),
             "lineage": .orNull(lineage?.hex),
-            "document": .orNull(document.map { HexText.encode($0.encoded()) }),
+            "document": .orNull(document.map { Hex.encode($0.encoded()) }),
             "promised": .orNull(promised.map { "\($0.term).\($0.holder)" }),
             "boot_id": .string(bootID),
             "stopped_cleanly": .bool(stoppedCleanly),
@@ -85,7 +85,7 @@ extension NodeFacts {
         number = json["number"]?.integerValue.flatMap(UInt16.init(exactly:))
             .map(NodeNumber.init(rawValue:))
         lineage = json["lineage"]?.stringValue.flatMap(Lineage.init(hex:))
-        document = json["document"]?.stringValue.flatMap(HexText.decode)
+        document = json["document"]?.stringValue.flatMap(Hex.decode)
             .flatMap { TopologyDocument(decoding: $0) }
         promised = json["promised"]?.stringValue.flatMap(Reign.init(text:))
         fullSyncs = json["full_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
@@ -111,41 +111,5 @@ extension Reign {
             return nil
         }
         self.init(term: term, holder: NodeNumber(rawValue: holder))
-    }
-}
-
-/// Bytes as hexadecimal text.
-enum HexText {
-    static func encode(_ bytes: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        var text: [UInt8] = []
-        text.reserveCapacity(bytes.count * 2)
-        for byte in bytes {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
-
-    static func decode(_ text: String) -> [UInt8]? {
-        let digits = Array(text.utf8)
-        guard digits.count % 2 == 0 else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(digits.count / 2)
-        for place in stride(from: 0, to: digits.count, by: 2) {
-            guard let high = value(digits[place]), let low = value(digits[place + 1]) else {
-                return nil
-            }
-            bytes.append(high << 4 | low)
-        }
-        return bytes
-    }
-
-    private static func value(_ digit: UInt8) -> UInt8? {
-        switch digit {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-        default: nil
-        }
     }
 }

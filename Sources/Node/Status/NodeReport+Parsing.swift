@@ -21,10 +21,12 @@ extension NodeReport {
         divergedEntries = json["counters"]?["diverged_entries"]?.unsigned
         lastFullSync = json["last_full_sync"].flatMap(NodeFacts.FinishedSync.init(json:))
         vetoes = (json["vetoes"]?.arrayValue ?? []).compactMap { veto in
-            guard let code = veto["code"]?.stringValue else { return nil }
-            return Veto(code: code, detail: veto["detail"]?.stringValue ?? "")
+            veto.stringValue.map { Veto(code: $0.codeAndDetail.code, detail: $0.codeAndDetail.detail) }
         }
-        lastError = json["last_error"].flatMap(Failure.init(json:))
+        if let text = json["last_error"]?.stringValue, let at = json["last_error_at"]?.time {
+            lastError = Failure(
+                code: text.codeAndDetail.code, detail: text.codeAndDetail.detail, at: at)
+        }
         observedAt = json["observed_at"]?.time
     }
 }
@@ -103,10 +105,14 @@ extension NodeFacts.FinishedSync {
     }
 }
 
-extension NodeReport.Failure {
-    init?(json: JSONValue) {
-        guard let code = json["code"]?.stringValue, let at = json["at"]?.time else { return nil }
-        self.init(code: code, detail: json["detail"]?.stringValue ?? "", at: at)
+extension String {
+    /// What stands before and after the first colon.
+    fileprivate var codeAndDetail: (code: String, detail: String) {
+        guard let colon = firstIndex(of: ":") else { return (self, "") }
+        return (
+            String(self[..<colon]),
+            String(self[index(after: colon)...].drop { $0 == " " })
+        )
     }
 }
 

@@ -119,18 +119,17 @@ extension NodeReport {
                 ]
             } ?? .null,
             "promotable": .bool(isPromotable),
-            "vetoes": .array(
-                vetoes.map { ["code": .string($0.code), "detail": .string($0.detail)] }),
-            "last_error": lastError?.json ?? .null,
+            "vetoes": .array(vetoes.map { .string("\($0.code): \($0.detail)") }),
+            "last_error": .orNull(lastError?.text),
+            "last_error_at": .orNull(lastError?.at.rfc3339),
             "observed_at": .orNull(observedAt?.rfc3339),
         ]
     }
 }
 
 extension NodeReport.Failure {
-    public var json: JSONValue {
-        ["code": .string(code), "detail": .string(detail), "at": .string(at.rfc3339)]
-    }
+    /// Code and sentence in one line, as the API shows them.
+    public var text: String { "\(code): \(detail)" }
 }
 
 extension NodeReport.Lag {

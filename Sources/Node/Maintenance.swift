@@ -1,0 +1,140 @@
+import Engine
+import Log
+import Platform
+import Replication
+import Synchronization
+import Topology
+
+/// What a node does by the clock: syncing the log, keeping it short, watching the disk.
+final class Maintenance: Sendable {
+    private let synced: SyncedIndexFile
+    private let stopping = Monitor(Stopping())
+    private let space = Atomic<UInt64>(0)
+    private let retired = Mutex<[Retired]>([])
+
+    private static let beat: Duration = .milliseconds(100)
+    private static let period: Duration = .seconds(1)
+    /// The state is flushed when a start would have to replay more of the log.
+    private static let unflushedBytesMax: UInt64 = 256 << 20
+
+    private struct Stopping {
+        var isStopping = false
+        var running = 0
+    }
+
+    /// An engine that was replaced: its files go when nobody reads it any more.
+    private struct Retired: Sendable {
+        let path: String
+        weak let engine: Engine?
+    }
+
+    init(synced: SyncedIndexFile) { self.synced = synced }
+
+    /// What is free on the data directory's disk.
+    var freeBytes: UInt64 { space.load(ordering: .relaxed) }
+
+    func start(_ node: Node) {
+        checkDisk(node)
+        repeating("ticker", Maintenance.beat) { node.source.tick(at: .now()) }
+        repeating("log-sync", Maintenance.period) { [self] in syncLog(node) }
+        repeating("housekeeping", Maintenance.period) { [self] in
+            checkDisk(node)
+            removeRetired()
+            keepShort(node)
+        }
+    }
+
+    func stop(until deadline: MonotonicTime) {
+        stopping.update { $0.isStopping = true }
+        _ = stopping.wait(until: deadline) { $0.running == 0 ? true : nil }
+    }
+
+    /// Remembers to remove the files of an engine that was replaced.
+    func retire(_ engine: Engine?) {
+        guard let engine else { return }
+        retired.withLock { $0.append(Retired(path: engine.incarnation.path, engine: engine)) }
+    }
+
+    func recordSynced(_ engine: Engine) throws(FileError) {
+        try synced.write(engine.log.syncedIndex, incarnation: engine.incarnation.path)
+    }
+
+    private func repeating(
+        _ name: String, _ period: Duration, _ work: @escaping @Sendable () -> Void
+    ) {
+        stopping.update { $0.running += 1 }
+        _ = WorkerThread(name: name) { [stopping] in
+            while true {
+                work()
+                let isOver = stopping.wait(until: .now() + period) { $0.isStopping ? true : nil }
+                if isOver == true { break }
+            }
+            stopping.update { $0.running -= 1 }
+        }
+    }
+
+    private func syncLog(_ node: Node) {
+        guard let engine = node.engine, engine.log.options.syncPolicy != .os else { return }
+        do {
+            try engine.log.sync()
+            try recordSynced(engine)
+        } catch let error as LogError {
+            node.options.engine.stopProcess("cannot sync the log: \(error)")
+        } catch {
+            node.log(.warning, "cannot note the synced index", ["error": "\(error)"])
+        }
+    }
+
+    private func checkDisk(_ node: Node) {
+        do {
+            let free = try FileSystem.space(at: node.options.dataPath).freeBytes
+            space.store(free, ordering: .relaxed)
+            let isLow = free < node.options.diskReserveBytes
+            if isLow != node.state.isDiskLow {
+                node.log(
+                    isLow ? .error : .info,
+                    isLow ? "the disk is nearly full: writes are refused" : "the disk has space again",
+                    ["free_bytes": "\(free)"])
+            }
+            node.state.isDiskLow = isLow
+        } catch {
+            node.log(.warning, "cannot look at the disk's space", ["error": "\(error)"])
+        }
+    }
+
+    private func removeRetired() {
+        let paths = retired.withLock { retired in
+            let gone = retired.filter { $0.engine == nil }.map(\.path)
+            retired.removeAll { $0.engine == nil }
+            return gone
+        }
+        for path in paths {
+            // What stays is removed by the next start.
+            try? FileSystem.removeTree(path)
+        }
+    }
+
+    private func keepShort(_ node: Node) {
+        guard let engine = node.engine else { return }
+        do {
+            var persisted = try engine.persistedIndex()
+            if engine.log.bytes(after: persisted) > Maintenance.unflushedBytesMax {
+                try engine.flush()
+                persisted = try engine.persistedIndex()
+            }
+            let needs = RetentionNeeds(
+                persistedIndex: persisted,
+                leasedIndexes: node.source.snapshots.oldestPinnedIndex.map { [$0] } ?? [],
+                acknowledgedIndexes: Array(node.source.acknowledgedIndexes.values),
+                bytesMax: node.options.logRetentionBytesMax,
+                bytesMin: node.options.logRetentionBytes)
+            let decision = needs.decide(
+                first: engine.log.first, last: engine.log.last.index,
+                bytesAfter: engine.log.bytes(after:))
+            _ = try engine.log.trim(
+                keepingFrom: decision.keepFrom, bytesMin: node.options.logRetentionBytes)
+        } catch {
+            node.log(.error, "cannot trim the log", ["error": "\(error)"])
+        }
+    }
+}

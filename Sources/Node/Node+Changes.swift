@@ -1,0 +1,125 @@
+public import Engine
+public import Log
+import Platform
+import Replication
+public import Topology
+
+/// How many replicas must have a write before it is answered.
+public struct AckDemand: Equatable, Sendable {
+    public var count: Int
+    /// Count replicas that have it on disk, not only applied.
+    public var durable: Bool
+    public var timeout: Duration
+
+    public init(count: Int, durable: Bool, timeout: Duration) {
+        self.count = count
+        self.durable = durable
+        self.timeout = timeout
+    }
+}
+
+/// Why a change was not answered with its outcome. One case for each thing a caller can do.
+public enum ChangeFailure: Error, Sendable {
+    case refused(Refusal)
+    /// Send it to this node.
+    case notPrimary(NodeRecord)
+    /// Nobody is known to be primary: try again.
+    case noPrimary
+    /// This node has no state yet.
+    case notReady
+    /// Too much waits: try again.
+    case busy
+    /// The disk is nearly full: delete something.
+    case diskNearlyFull(freeBytes: UInt64, reserveBytes: UInt64)
+    /// The change *is* in the primary's log; fewer replicas than wanted said so in time.
+    case acksTimeout(index: LogIndex, reached: Int, wanted: Int)
+}
+
+extension Node {
+    /// Hands a change to the committer. `completion` is called once, on a thread that must not be
+    /// held up; the change is then in the log, as durable as the sync policy says, or it is not.
+    ///
+    /// - Parameters:
+    ///   - needsSpace: Refuse it while the disk is nearly full.
+    ///   - acks: Answer only when so many replicas have it. Never below the topology's
+    ///     `min_in_sync_replicas`, unless the change is one of the topology.
+    public func submit<C: Change>(
+        _ change: C, needsSpace: Bool = true, acks: AckDemand? = nil,
+        completion: @escaping @Sendable (Result<Committed<C.Answer>, ChangeFailure>) -> Void
+    ) {
+        if let failure = obstacle(needsSpace: needsSpace) { return completion(.failure(failure)) }
+        guard let committer = state.committer else {
+            return completion(.failure(notPrimaryFailure()))
+        }
+        committer.submit(change) { [self] result in
+            switch result {
+            case .success(let committed):
+                awaitAcks(change.kind, committed, acks, completion)
+            case .failure(.refused(let refusal)):
+                completion(.failure(.refused(refusal)))
+            case .failure(.busy):
+                completion(.failure(.busy))
+            case .failure(.notPrimary):
+                completion(.failure(notPrimaryFailure()))
+            }
+        }
+    }
+
+    /// The same, for threads of the node that may wait.
+    func commit<C: Change>(
+        _ change: C, until deadline: MonotonicTime
+    ) -> Result<Committed<C.Answer>, ChangeFailure>? {
+        let outcome = Monitor<Result<Committed<C.Answer>, ChangeFailure>?>(nil)
+        submit(change, needsSpace: false) { result in outcome.update { $0 = result } }
+        return outcome.wait(until: deadline) { $0 }
+    }
+
+    private func obstacle(needsSpace: Bool) -> ChangeFailure? {
+        if state.isDraining { return .busy }
+        guard needsSpace, state.isDiskLow else { return nil }
+        return .diskNearlyFull(
+            freeBytes: maintenance.freeBytes, reserveBytes: options.diskReserveBytes)
+    }
+
+    /// Who to ask instead of this node.
+    public func notPrimaryFailure() -> ChangeFailure {
+        guard let document = state.document, let primary = document.node(numbered: document.primary),
+            primary.number != state.facts.number
+        else { return state.engine == nil ? .notReady : .noPrimary }
+        return .notPrimary(primary)
+    }
+
+    private func awaitAcks<Answer: Sendable>(
+        _ kind: EntryKind, _ committed: Committed<Answer>, _ demand: AckDemand?,
+        _ completion: @escaping @Sendable (Result<Committed<Answer>, ChangeFailure>) -> Void
+    ) {
+        let floor =
+            switch kind {
+            case .topology, .handover, .birth: 0
+            case .data, .catalog, .barrier, .verify: state.document?.minInSyncReplicas ?? 0
+            }
+        let wanted = max(demand?.count ?? 0, floor)
+        guard wanted > 0 else { return completion(.success(committed)) }
+        let index = committed.position.index
+        let durable = demand?.durable ?? false
+        let isTaken = source.whenAcked(
+            index, count: wanted, durable: durable,
+            deadline: .now() + (demand?.timeout ?? Node.ackTimeout)
+        ) { outcome in
+            if outcome.isMet {
+                completion(.success(committed))
+            } else {
+                completion(
+                    .failure(
+                        .acksTimeout(index: index, reached: outcome.reached, wanted: wanted)))
+            }
+        }
+        if isTaken { return }
+        // Too many wait: what is known now is the answer.
+        let reached = source.acked(atLeast: index, durable: durable)
+        completion(.failure(.acksTimeout(index: index, reached: reached, wanted: wanted)))
+    }
+
+    /// How long a write waits for acknowledgements unless it says otherwise.
+    public static let ackTimeout: Duration = .seconds(5)
+}

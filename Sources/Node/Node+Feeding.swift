@@ -1,0 +1,84 @@
+import Access
+import Engine
+import HTTPClient
+import Log
+import Platform
+import Replication
+import Topology
+
+extension Node {
+    /// What the source's end of replication needs of the node.
+    static func sourceEnvironment(_ state: NodeState, _ waits: WaitHub) -> SourceEnvironment {
+        SourceEnvironment(
+            engine: { state.engine }, identity: { state.identity }, topology: { state.document },
+            isServing: { state.isServing }, origin: { state.origin },
+            retentionBytesMax: state.options.logRetentionBytesMax,
+            linksChanged: { waits.poke() })
+    }
+
+    /// Signs requests to peers with the cluster secret, and checks their answers.
+    static func signing(_ secret: ClusterSecret?) -> PeerSigning {
+        guard let secret else { return .none }
+        return PeerSigning(
+            sign: { method, target, body in
+                let time = UnixMilliseconds.now()
+                var generator = SystemRandomNumberGenerator()
+                let nonce = Hash128(high: generator.next(), low: generator.next()).hex
+                let signature = secret.signature(
+                    method: method, target: target, body: body, time: time, nonce: nonce)
+                return [
+                    (SignatureHeader.time, "\(time.rawValue)"), (SignatureHeader.nonce, nonce),
+                    (SignatureHeader.signature, signature),
+                ]
+            },
+            verifies: { answer in
+                guard
+                    let nonce = answer.requestHeaders.first(where: {
+                        $0.0 == SignatureHeader.nonce
+                    })?.1, let signature = answer.head.header(SignatureHeader.signature)
+                else { return false }
+                return ClusterSecret.areEqual(
+                    signature,
+                    secret.answerSignature(
+                        nonce: nonce, status: answer.head.status, body: answer.body))
+            })
+    }
+}
+
+/// The headers that sign requests between nodes, and answers.
+public enum SignatureHeader {
+    /// Milliseconds since 1970.
+    public static let time = "Convoy-Time"
+    /// Never the same twice.
+    public static let nonce = "Convoy-Nonce"
+    public static let signature = "Convoy-Signature"
+}
+
+extension NodeState {
+    /// Whether this node may feed others: a detached or fenced one does not.
+    var isServing: Bool {
+        guard !isDraining, !isFenced, let number = facts.number else { return false }
+        switch role {
+        case .undecided: return false
+        case .primary: return true
+        case .replica: return document?.role(of: number) != nil
+        }
+    }
+
+    /// The state of the node that reigns, as far as this one knows it.
+    var origin: OriginHeartbeat? {
+        switch role {
+        case .undecided:
+            return nil
+        case .primary(let committer):
+            guard let applied = engine?.state, let document else { return nil }
+            return OriginHeartbeat(
+                lineage: applied.header.lineage, position: applied.position, time: .now(),
+                reign: committer.reign, generation: document.generation,
+                catalogIndex: applied.header.catalogIndex,
+                catalogDigest: applied.header.catalogDigest, receivedAt: .now())
+        case .replica(let session):
+            return session?.status.origin
+        }
+    }
+}

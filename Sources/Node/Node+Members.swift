@@ -1,0 +1,158 @@
+public import Engine
+import HTTPClient
+import Log
+import Platform
+import Replication
+public import Topology
+
+/// Why a node is not taken in. Nothing was changed.
+public enum MemberFailure: Error, Sendable {
+    case unreachable(String)
+    case notEmpty(keys: String)
+    case nameMismatch(found: String)
+    case exists(NodeName)
+    case change(ChangeFailure)
+}
+
+extension Node {
+    /// How long the look at a new node may take.
+    public static let lookTimeout: Duration = .seconds(3)
+    /// Looks that may run at once.
+    static let looksMax = 16
+
+    /// Looks at the node at `address`, and if it may be taken in, makes it a replica: durably in the
+    /// topology when `completion` is called, and taken in by the operation.
+    public func addNode(
+        at address: NodeAddress, name: NodeName?, upstream: NodeName?, discardData: Bool,
+        changedBy: String, reason: String?,
+        completion: @escaping @Sendable (Result<OperationRecord, MemberFailure>) -> Void
+    ) {
+        guard state.committer != nil else {
+            return completion(.failure(.change(notPrimaryFailure())))
+        }
+        guard tracker.beginLook(max: Node.looksMax) else {
+            return completion(.failure(.change(.busy)))
+        }
+        _ = WorkerThread(name: "look") { [self] in
+            defer { tracker.endLook() }
+            do throws(MemberFailure) {
+                let found = try look(at: address, name: name, discardData: discardData)
+                add(
+                    found, address, upstream, discardData: discardData, changedBy, reason,
+                    completion)
+            } catch {
+                completion(.failure(error))
+            }
+        }
+    }
+
+    private func look(
+        at address: NodeAddress, name: NodeName?, discardData: Bool
+    ) throws(MemberFailure) -> NodeName {
+        let client = PeerClient(
+            address: address, identity: { self.state.identity }, signing: signing)
+        let status: PeerStatus
+        do throws(PeerError) {
+            let answer = try client.call(
+                "GET", "/replication/topology", deadlines: FetchDeadlines(total: Node.lookTimeout))
+            guard let read = PeerStatus(json: answer) else {
+                throw PeerError.badAnswer("it does not answer like a Convoy node")
+            }
+            status = read
+        } catch {
+            throw .unreachable("\(address.url): \(error.detail)")
+        }
+        if let name, name.rawValue != status.name { throw .nameMismatch(found: status.name) }
+        guard let found = NodeName(status.name) else { throw .nameMismatch(found: status.name) }
+        if status.holdsUserData && !discardData && status.lineage != state.facts.lineage {
+            throw .notEmpty(keys: status.name)
+        }
+        return found
+    }
+
+    private func add(
+        _ name: NodeName, _ address: NodeAddress, _ upstream: NodeName?, discardData: Bool,
+        _ changedBy: String, _ reason: String?,
+        _ completion: @escaping @Sendable (Result<OperationRecord, MemberFailure>) -> Void
+    ) {
+        let operation = OperationRecord(
+            id: Node.newOperationID(), type: "add-node", state: .running, subject: name.rawValue,
+            createdAt: .now(), createdBy: changedBy, reason: reason)
+        let change = ChangeTopology(changedBy: changedBy, reason: reason, operation: operation) {
+            [tracker] document, number, note in
+            var parent: NodeNumber? = document.primary
+            if let upstream { parent = document.node(named: upstream)?.number }
+            guard let parent else {
+                return .failure(
+                    TopologyFaults([
+                        TopologyFault(
+                            "/upstream", .unknownNode,
+                            "there is no node \(upstream?.rawValue ?? "")")
+                    ]))
+            }
+            if discardData { tracker.allowDiscard(of: number) }
+            return document.addingReplica(
+                name, at: address, number: number, upstream: parent, note: note)
+        }
+        submit(change) { [self] result in
+            switch result {
+            case .success:
+                control.poke()
+                completion(.success(operation))
+            case .failure(.refused(.topologyInvalid(let faults)))
+            where faults.contains { $0.code == .duplicateName }:
+                completion(.failure(.exists(name)))
+            case .failure(let failure):
+                completion(.failure(.change(failure)))
+            }
+        }
+    }
+
+    /// A change of the topology that looks at no node.
+    public func changeTopology(
+        _ change: ChangeTopology,
+        completion: @escaping @Sendable (Result<Committed<TopologyOutcome>, ChangeFailure>) -> Void
+    ) {
+        submit(change, needsSpace: false) { [self] result in
+            if case .success = result {
+                control.poke()
+                peers.pokeAll()
+            }
+            completion(result)
+        }
+    }
+
+    /// Starts a replica over with a full sync, by an operation.
+    public func resync(
+        _ member: NodeRecord, changedBy: String, reason: String?,
+        completion: @escaping @Sendable (Result<OperationRecord, ChangeFailure>) -> Void
+    ) {
+        let operation = OperationRecord(
+            id: Node.newOperationID(), type: "resync-node", state: .running,
+            subject: member.name.rawValue, createdAt: .now(), createdBy: changedBy, reason: reason)
+        submit(PutOperation(operation), needsSpace: false) { [self] result in
+            switch result {
+            case .success:
+                peers.poke(member.number)
+                completion(.success(operation))
+            case .failure(let failure):
+                completion(.failure(failure))
+            }
+        }
+    }
+
+    /// A primary asks this replica to start over. Asked twice for one operation, it does so once.
+    public func startOver(operation id: String) {
+        control.enqueue { [self] in
+            guard tracker.isNewResync(id), case .replica(let session?) = state.role else { return }
+            session.stop()
+            follow(session.upstream, reason: .requested)
+        }
+    }
+
+    private static func newOperationID() -> String {
+        let number = UInt64.random(in: 0...UInt64.max)
+        let digits = String(number, radix: 36)
+        return "op_" + String(repeating: "0", count: max(0, 13 - digits.count)) + digits
+    }
+}

@@ -1,0 +1,129 @@
+import Engine
+import Log
+import Platform
+import Replication
+import Topology
+
+/// The reconciler: compares what is configured with what runs, and acts until they agree. Everything
+/// here is on the control loop, at every change and at every beat, so that a step that failed is
+/// tried again without a new command.
+extension Node {
+    func reconcile(_ completeness: Completeness) {
+        if state.isDraining { return }
+        switch state.role {
+        case .undecided: decideAfterBoot(completeness)
+        case .primary(let committer): reconcilePrimary(committer)
+        case .replica(let session): reconcileReplica(session)
+        }
+        if let document = state.document {
+            source.enforce(document)
+            peers.watch(document, except: state.facts.number, by: self)
+        }
+        tracker.evaluate(self)
+    }
+
+    private func reconcilePrimary(_ committer: Committer) {
+        guard let document = state.document, document.reign > committer.reign else { return }
+        log(
+            .warning, "another node reigns; this one gives up the right to append",
+            ["reign": "\(document.reign)", "own": "\(committer.reign)"])
+        committer.stop(until: .now() + .seconds(5))
+        state.setRole(.replica(nil), isFenced: true)
+    }
+
+    private func reconcileReplica(_ session: ReplicaSession?) {
+        guard let document = state.document, let number = state.facts.number else { return }
+        switch document.role(of: number) {
+        case .replica(let upstreamNumber):
+            guard let upstream = document.node(numbered: upstreamNumber) else { return }
+            if let session, session.upstream == upstream { return }
+            session?.stop()
+            follow(upstream, reason: state.engine == nil ? .empty : nil)
+        case nil:
+            guard session != nil || state.isFenced else { return }
+            session?.stop()
+            _ = state.beginSession()
+            source.endAll(reason: "this node was removed from the topology")
+            state.setRole(.replica(nil))
+            log(.warning, "detached: this node is not in the topology any more",
+                ["generation": "\(document.generation)"])
+        case .primary:
+            // It was promoted by a document that it was told of: a reign it does not hold yet.
+            return
+        }
+    }
+
+    /// Begins a session with `upstream`; an earlier one is void from here on.
+    func follow(_ upstream: NodeRecord, reason: FullSyncReason?) {
+        let number = state.beginSession()
+        let session = ReplicaSession(
+            number: number, upstream: upstream, environment: replicaEnvironment(),
+            forcedReason: reason)
+        state.setRole(.replica(session))
+        session.start()
+        log(
+            .info, "following",
+            ["upstream": upstream.name.rawValue, "address": upstream.address.url])
+    }
+
+    private func decideAfterBoot(_ completeness: Completeness) {
+        guard let engine = state.engine, let document = state.document,
+            let number = state.facts.number
+        else { return }
+        let decision = BootDecision(
+            own: document.version, last: engine.state.position.index,
+            peers: peers.bootAnswers(document, except: number, lineage: state.facts.lineage),
+            isComplete: completeness.isComplete, waited: .now() - startedAt,
+            recoverTimeout: options.recoverTimeout)
+        switch decision.action() {
+        case .wait:
+            return
+        case .follow:
+            // Its document was learned with its answer; the next beat follows it.
+            state.setRole(.replica(nil), isFenced: true)
+        case .takeTail(let peer):
+            log(.warning, "waiting: a replica has entries that this node lacks",
+                ["node": document.label(of: peer)])
+        case .openReign(let unconfirmed):
+            openReign(engine, document, number, unconfirmed: unconfirmed)
+        }
+    }
+
+    /// Becomes primary in a reign that was never held before, by a synced entry.
+    private func openReign(
+        _ engine: Engine, _ document: TopologyDocument, _ number: NodeNumber, unconfirmed: Bool
+    ) {
+        let term =
+            max(
+                document.reign.term, engine.state.header.reign.term,
+                state.facts.promised?.term ?? 0) + 1
+        let reign = Reign(term: term, holder: number)
+        let committer = Committer(engine: engine, reign: reign)
+        let address = options.address
+        let change = ChangeTopology(changedBy: "system", reason: "restart of the primary") {
+            current, _, note in
+            current.movingPrimary(to: number, reign: reign, note: note).flatMap { moved in
+                guard case .changed(let next) = moved,
+                    next.node(numbered: number)?.address != address,
+                    case .success(.changed(let addressed)) = next.updating(
+                        number, address: address, note: note)
+                else { return .success(moved) }
+                return .success(.changed(addressed))
+            }
+        }
+        guard case .success = committer.commit(change, until: .now() + .seconds(30)) else {
+            log(.error, "could not open a reign; trying again", ["reign": "\(reign)"])
+            committer.stop(until: .now() + .seconds(5))
+            return
+        }
+        do {
+            try engine.log.sync()
+        } catch {
+            options.engine.stopProcess("cannot sync the entry that opens reign \(reign): \(error)")
+        }
+        state.isUnconfirmed = unconfirmed
+        state.setRole(.primary(committer))
+        control.poke()
+        log(.info, "opened a reign", ["reign": "\(reign)", "unconfirmed": "\(unconfirmed)"])
+    }
+}

@@ -1,0 +1,61 @@
+public import Engine
+import Log
+import Platform
+public import Replication
+import Synchronization
+public import Topology
+
+/// One node: everything that `convoy serve` runs, but for HTTP.
+///
+/// Owns all threads and clocks. Requests come in through the methods of its extensions, each in a
+/// file of its own:
+///
+/// | file | what |
+/// | --- | --- |
+/// | `Node+Start` | opening the data directory, founding a cluster, stopping |
+/// | `Node+Changes` | every change of the state, on its way to the committer |
+/// | `Node+Roles` | the reconciler: what this node does, and what it should do |
+/// | `Node+Following` | what a replica session needs of the node |
+/// | `Node+Adoption` | being taken into a cluster, and taking others in |
+/// | `Node+Members` | adding, removing and moving nodes |
+/// | `Node+Status` | what is told about all of this |
+public final class Node: Sendable {
+    public let options: NodeOptions
+    /// The feeds, snapshots and acknowledgements of the replicas that follow this node.
+    public let source: Source
+    public let waits: WaitHub
+    let state: NodeState
+    let signing: PeerSigning
+    let control = ControlLoop()
+    let peers = PeerWatches()
+    let drift = DriftMemory()
+    let tracker = OperationTracker()
+    let maintenance: Maintenance
+    let startedAt = MonotonicTime.now()
+
+    init(options: NodeOptions, state: NodeState, maintenance: Maintenance) {
+        self.options = options
+        self.state = state
+        self.maintenance = maintenance
+        waits = WaitHub()
+        signing = Node.signing(options.secret)
+        source = Source(Node.sourceEnvironment(state, waits))
+    }
+
+    /// The state that serves now; nil while this node has none.
+    public var engine: Engine? { state.engine }
+
+    public var name: NodeName { state.facts.name }
+
+    /// The newest topology document that this node knows.
+    public var document: TopologyDocument? { state.document }
+
+    /// Whether the node's loops beat.
+    public var isAlive: Bool { control.silence < .seconds(5) }
+
+    func log(
+        _ level: NodeOptions.LogLevel, _ message: String, _ metadata: [String: String] = [:]
+    ) {
+        options.log(level, message, metadata)
+    }
+}

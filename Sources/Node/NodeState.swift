@@ -1,0 +1,145 @@
+import Engine
+import Log
+import Platform
+import Replication
+import Synchronization
+import Topology
+
+/// What a node is at this moment: its engine, its role, and what it was told. Everything here is
+/// read without waiting; roles change on the control loop alone.
+final class NodeState: Sendable {
+    let options: NodeOptions
+    let directory: DataDirectory
+    let factsFile: FactsFile
+    private let core: Mutex<Core>
+    /// Held while a session applies entries, so that a session that is over cannot go on.
+    private let applyGate = Mutex(())
+
+    private struct Core {
+        var engine: Engine?
+        var role: Role
+        var since: UnixMilliseconds
+        /// Of the session whose entries are taken; a new one makes the old one's results void.
+        var session: UInt64 = 0
+        var isUnconfirmed = false
+        var isFenced = false
+        var isDiskLow = false
+        var isDraining = false
+        /// Why the last try to join or adopt failed.
+        var failure: NodeReport.Failure?
+    }
+
+    init(options: NodeOptions, directory: DataDirectory, factsFile: FactsFile, engine: Engine?) {
+        self.options = options
+        self.directory = directory
+        self.factsFile = factsFile
+        core = Mutex(
+            Core(engine: engine, role: engine == nil ? .replica(nil) : .undecided, since: .now()))
+    }
+
+    var engine: Engine? { core.withLock { $0.engine } }
+    var role: Role { core.withLock { $0.role } }
+    var since: UnixMilliseconds { core.withLock { $0.since } }
+    var facts: NodeFacts { factsFile.facts }
+    var failure: NodeReport.Failure? { core.withLock { $0.failure } }
+    var isFenced: Bool { core.withLock { $0.isFenced } }
+
+    var isUnconfirmed: Bool {
+        get { core.withLock { $0.isUnconfirmed } }
+        set { core.withLock { $0.isUnconfirmed = newValue } }
+    }
+    var isDiskLow: Bool {
+        get { core.withLock { $0.isDiskLow } }
+        set { core.withLock { $0.isDiskLow = newValue } }
+    }
+    var isDraining: Bool {
+        get { core.withLock { $0.isDraining } }
+        set { core.withLock { $0.isDraining = newValue } }
+    }
+
+    func note(_ failure: NodeReport.Failure?) { core.withLock { $0.failure = failure } }
+
+    /// The committer while this node is primary.
+    var committer: Committer? {
+        if case .primary(let committer) = role { committer } else { nil }
+    }
+
+    /// The newest document that this node knows: of its state, or told.
+    var document: TopologyDocument? {
+        let applied = engine?.state.catalog.topology
+        let told = facts.document
+        guard let applied, let told else { return applied ?? told }
+        return applied.version < told.version ? told : applied
+    }
+
+    /// This node's record in the newest document.
+    var ownRecord: NodeRecord? {
+        facts.number.flatMap { document?.node(numbered: $0) }
+    }
+
+    /// Who this node is, for its peers.
+    var identity: PeerIdentity {
+        let facts = self.facts
+        let document = self.document
+        return PeerIdentity(
+            lineage: facts.lineage, number: facts.number, name: facts.name.rawValue,
+            reign: document?.reign, generation: document?.generation)
+    }
+
+    /// Takes on a role. On the control loop only.
+    func setRole(_ role: Role, isFenced: Bool = false) {
+        core.withLock {
+            $0.role = role
+            $0.since = .now()
+            $0.isFenced = isFenced
+        }
+    }
+
+    /// Begins a session: results of earlier ones are void from now on. Waits for entries that are
+    /// being applied, not for the network.
+    func beginSession() -> UInt64 {
+        applyGate.withLock { _ in
+            core.withLock {
+                $0.session += 1
+                return $0.session
+            }
+        }
+    }
+
+    /// Applies entries of the session `number`; false when it is over.
+    func apply(
+        _ number: UInt64, _ engine: Engine, _ records: [Record], _ encoded: [UInt8]
+    ) throws(EngineError) -> Bool {
+        try applyGate.withLock { _ throws(EngineError) in
+            guard core.withLock({ $0.session == number }) else { return false }
+            try engine.apply(records, encoded: encoded)
+            return true
+        }
+    }
+
+    /// Makes `engine` the one that serves, durably; false when the session is over. Requests see
+    /// the old state or the new one, whole.
+    ///
+    /// - Returns: Whether it was installed.
+    func install(_ number: UInt64, _ engine: Engine) throws(EngineError) -> Bool {
+        try applyGate.withLock { _ throws(EngineError) in
+            guard core.withLock({ $0.session == number }) else { return false }
+            try directory.makeCurrent(engine.incarnation)
+            core.withLock { $0.engine = engine }
+            return true
+        }
+    }
+
+    /// Serves `engine`, or nothing, from now on.
+    func setEngine(_ engine: Engine?) { core.withLock { $0.engine = engine } }
+
+    /// Remembers a document that this node was told of, when it is newer than all it knows.
+    ///
+    /// - Returns: Whether it was.
+    func learn(_ document: TopologyDocument, of lineage: Lineage) throws(FileError) -> Bool {
+        guard facts.lineage == lineage else { return false }
+        if let known = self.document, known.version >= document.version { return false }
+        try factsFile.change { $0.document = document }
+        return true
+    }
+}

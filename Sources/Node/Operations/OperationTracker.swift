@@ -1,0 +1,229 @@
+public import Engine
+import JSON
+import Log
+public import Platform
+import Synchronization
+import Topology
+
+/// An operation as its resource shows it: what the log says of it, and how far it has come.
+public struct OperationView: Sendable {
+    public var record: OperationRecord
+    public var steps: [Step]
+    public var progress: Progress?
+
+    public struct Step: Equatable, Sendable {
+        public var name: String
+        public var state: String
+        public var startedAt: UnixMilliseconds?
+        public var deadlineAt: UnixMilliseconds?
+    }
+
+    public struct Progress: Equatable, Sendable {
+        public var done: UInt64
+        public var total: UInt64?
+        public var unit: String
+    }
+}
+
+/// Follows the operations that run, and ends them. What it knows beyond the log's records is gone
+/// with a restart, and found again by looking at the nodes.
+final class OperationTracker: Sendable {
+    private let tracked = Mutex(Tracked())
+
+    /// How long a node may take to let itself be adopted.
+    static let adoptionPatience: Duration = .seconds(60)
+
+    private struct Tracked {
+        var byID: [String: Course] = [:]
+        /// Nodes whose own data may be discarded when they are taken in.
+        var discarding: Set<NodeNumber> = []
+        var refusals: [NodeNumber: NodeReport.Failure] = [:]
+        var looks = 0
+        /// The resync that this node, as a replica, did last.
+        var lastResync: String?
+    }
+
+    /// The steps of one operation.
+    private struct Course {
+        var steps: [OperationView.Step]
+        var progress: OperationView.Progress?
+        var isEnding = false
+
+        mutating func enter(_ name: String, deadline: UnixMilliseconds?, at now: UnixMilliseconds) {
+            guard let place = steps.firstIndex(where: { $0.name == name }) else { return }
+            for earlier in steps.indices where earlier < place { steps[earlier].state = "succeeded" }
+            if steps[place].state == "pending" {
+                steps[place].state = "running"
+                steps[place].startedAt = now
+                steps[place].deadlineAt = deadline
+            }
+        }
+
+        mutating func end(succeeded: Bool) {
+            for place in steps.indices where steps[place].state != "succeeded" {
+                if succeeded {
+                    steps[place].state = "succeeded"
+                } else if steps[place].state == "running" {
+                    steps[place].state = "failed"
+                }
+            }
+            isEnding = true
+        }
+    }
+
+    func discardsData(of number: NodeNumber) -> Bool {
+        tracked.withLock { $0.discarding.contains(number) }
+    }
+
+    /// Remembers that the next adoption of this node may discard its data.
+    func allowDiscard(of number: NodeNumber) {
+        tracked.withLock { _ = $0.discarding.insert(number) }
+    }
+
+    func noteAdoption(of number: NodeNumber, refusal: NodeReport.Failure?) {
+        tracked.withLock { tracked in
+            tracked.refusals[number] = refusal
+            if refusal == nil { tracked.discarding.remove(number) }
+        }
+    }
+
+    /// False when `max` looks at new nodes run already.
+    func beginLook(max: Int) -> Bool {
+        tracked.withLock { tracked in
+            guard tracked.looks < max else { return false }
+            tracked.looks += 1
+            return true
+        }
+    }
+
+    func endLook() { tracked.withLock { $0.looks -= 1 } }
+
+    /// Whether this node has not yet started over for that operation.
+    func isNewResync(_ id: String) -> Bool {
+        tracked.withLock { tracked in
+            defer { tracked.lastResync = id }
+            return tracked.lastResync != id
+        }
+    }
+
+    func view(of record: OperationRecord) -> OperationView {
+        let course = tracked.withLock { $0.byID[record.id] }
+        var steps = course?.steps ?? OperationTracker.steps(of: record)
+        if course == nil && record.state != .running {
+            for place in steps.indices {
+                steps[place].state = record.state == .succeeded ? "succeeded" : "unknown"
+            }
+        }
+        return OperationView(record: record, steps: steps, progress: course?.progress)
+    }
+
+    private static func steps(of record: OperationRecord) -> [OperationView.Step] {
+        let names = record.type == "add-node" ? ["append", "adopt", "sync"] : ["request", "sync"]
+        return names.enumerated().map { place, name in
+            OperationView.Step(
+                name: name, state: place == 0 ? "succeeded" : "pending",
+                startedAt: place == 0 ? record.createdAt : nil, deadlineAt: nil)
+        }
+    }
+
+    /// Looks at every operation that runs. On the control loop.
+    func evaluate(_ node: Node) {
+        guard node.state.committer != nil, let catalog = node.engine?.state.catalog else { return }
+        let running = catalog.operations.values.filter { $0.state == .running }
+        tracked.withLock { tracked in
+            let ids = Set(catalog.operations.keys)
+            tracked.byID = tracked.byID.filter { ids.contains($0.key) }
+            for record in running where tracked.byID[record.id] == nil {
+                tracked.byID[record.id] = Course(steps: OperationTracker.steps(of: record))
+            }
+        }
+        for record in running { evaluate(record, node) }
+    }
+
+    private enum Verdict {
+        case goesOn
+        case succeeded
+        case failed(code: String, detail: String)
+    }
+
+    private func evaluate(_ record: OperationRecord, _ node: Node) {
+        let now = UnixMilliseconds.now()
+        guard let document = node.document,
+            let member = NodeName(record.subject).flatMap({ document.node(named: $0) })
+        else {
+            return end(
+                record, .failed(code: "node-removed", detail: "the node was removed meanwhile"), node)
+        }
+        let seen = node.peers.observation(of: member.number)
+        let refusal = tracked.withLock { $0.refusals[member.number] }
+        let status = seen?.isReachable == true ? seen?.status : nil
+        let isIn = status.map {
+            $0.lineage == node.state.facts.lineage && $0.number == member.number
+        } ?? false
+        let report = isIn ? status?.report : nil
+        let verdict = tracked.withLock { tracked -> Verdict in
+            guard var course = tracked.byID[record.id], !course.isEnding else { return .goesOn }
+            let verdict: Verdict
+            if record.type == "add-node" && !isIn {
+                verdict = OperationTracker.awaitAdoption(&course, record, refusal, now)
+            } else {
+                course.enter("sync", deadline: nil, at: now)
+                course.progress = OperationTracker.progress(report)
+                verdict = node.isInSync(member, report, since: record) ? .succeeded : .goesOn
+            }
+            tracked.byID[record.id] = course
+            return verdict
+        }
+        end(record, verdict, node)
+    }
+
+    private static func awaitAdoption(
+        _ course: inout Course, _ record: OperationRecord, _ refusal: NodeReport.Failure?,
+        _ now: UnixMilliseconds
+    ) -> Verdict {
+        let deadline = UnixMilliseconds(
+            rawValue: record.createdAt.rawValue + UInt64(adoptionPatience.wholeMilliseconds))
+        course.enter("adopt", deadline: deadline, at: record.createdAt)
+        if let refusal, refusal.code != "node-unreachable", refusal.code != "bad-answer",
+            refusal.at >= record.createdAt
+        {
+            return .failed(code: refusal.code, detail: refusal.detail)
+        }
+        guard now > deadline else { return .goesOn }
+        return .failed(
+            code: "node-unreachable",
+            detail: "the node did not let itself be taken in within 60 s; it stays in the topology, and is taken in when it answers"
+        )
+    }
+
+    private static func progress(_ report: NodeReport?) -> OperationView.Progress? {
+        guard let sync = report?.fullSync else { return nil }
+        return OperationView.Progress(done: sync.bytesDone, total: sync.bytesTotal, unit: "bytes")
+    }
+
+    private func end(_ record: OperationRecord, _ verdict: Verdict, _ node: Node) {
+        var record = record
+        record.finishedAt = .now()
+        switch verdict {
+        case .goesOn:
+            return
+        case .succeeded:
+            record.state = .succeeded
+        case .failed(let code, let detail):
+            record.state = .failed
+            record.errorCode = code
+            record.errorDetail = detail
+        }
+        tracked.withLock { tracked in
+            var course =
+                tracked.byID[record.id] ?? Course(steps: OperationTracker.steps(of: record))
+            course.end(succeeded: record.state == .succeeded)
+            tracked.byID[record.id] = course
+        }
+        node.submit(PutOperation(record), needsSpace: false) { [self, id = record.id] result in
+            guard case .failure = result else { return node.waits.poke() }
+            // Tried again at the next beat.
+            tracked.withLock { $0.byID[id]?.isEnding = false }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import JSON
+import Log
+import Platform
+import Topology
+
+/// What a node tells its peers of itself: the answer to `GET /replication/topology`.
+struct PeerStatus: Sendable {
+    var name: String
+    var number: NodeNumber?
+    var lineage: Lineage?
+    var document: TopologyDocument?
+    var position: Position
+    /// Whether the node may be adopted without losing anything.
+    var holdsUserData: Bool
+    /// Nodes of its own cluster besides itself.
+    var followers: Int
+    var report: NodeReport
+
+    var json: JSONValue {
+        [
+            "name": .string(name),
+            "number": .orNull(number?.rawValue),
+            "lineage": .orNull(lineage?.hex),
+            "reign": .orNull(document.map { "\($0.reign)" }),
+            "generation": .orNull(document?.generation.rawValue),
+            "document": .orNull(document.map { Hex.encode($0.encoded()) }),
+            "position": position.json,
+            "holds_user_data": .bool(holdsUserData),
+            "followers": JSONValue(followers),
+            "node": report.json,
+        ]
+    }
+
+    init(
+        name: String, number: NodeNumber?, lineage: Lineage?, document: TopologyDocument?,
+        position: Position, holdsUserData: Bool, followers: Int, report: NodeReport
+    ) {
+        self.name = name
+        self.number = number
+        self.lineage = lineage
+        self.document = document
+        self.position = position
+        self.holdsUserData = holdsUserData
+        self.followers = followers
+        self.report = report
+    }
+
+    init?(json: JSONValue) {
+        guard let name = json["name"]?.stringValue, let position = Position(json: json["position"]),
+            let holdsUserData = json["holds_user_data"]?.boolValue,
+            let report = json["node"].flatMap(NodeReport.init(json:))
+        else { return nil }
+        self.name = name
+        number = json["number"]?.integerValue.flatMap(UInt16.init(exactly:))
+            .map(NodeNumber.init(rawValue:))
+        lineage = json["lineage"]?.stringValue.flatMap(Lineage.init(hex:))
+        document = json["document"]?.stringValue.flatMap(Hex.decode)
+            .flatMap { TopologyDocument(decoding: $0) }
+        self.position = position
+        self.holdsUserData = holdsUserData
+        followers = json["followers"]?.integerValue.flatMap(Int.init(exactly:)) ?? 0
+        self.report = report
+    }
+}
+
+/// What was last heard of a peer, and when.
+struct PeerObservation: Sendable {
+    var status: PeerStatus?
+    /// When `status` came.
+    var heardAt: UnixMilliseconds?
+    /// When it was last asked.
+    var askedAt: UnixMilliseconds
+    /// Why the last call failed; nil when it was answered.
+    var failure: NodeReport.Failure?
+
+    var isReachable: Bool { failure == nil && status != nil }
+}

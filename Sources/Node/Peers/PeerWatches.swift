@@ -1,0 +1,185 @@
+import Log
+import Platform
+import Replication
+import Synchronization
+import Topology
+
+/// Watches every other node of the cluster, each on a thread of its own: a peer that hangs must not
+/// delay what is known of the others.
+final class PeerWatches: Sendable {
+    private let watches = Mutex<[NodeNumber: PeerWatch]>([:])
+
+    /// How long a node that was removed is still told so.
+    private static let farewell: Duration = .seconds(600)
+
+    /// Watches exactly the nodes of `document` but `own`, and for a while those that left it.
+    func watch(_ document: TopologyDocument, except own: NodeNumber?, by node: Node) {
+        let now = MonotonicTime.now()
+        let ended = watches.withLock { watches -> [PeerWatch] in
+            var ended: [PeerWatch] = []
+            for record in document.nodes where record.number != own {
+                if let watch = watches[record.number] {
+                    watch.setRemoved(at: nil)
+                    if watch.record.address == record.address { continue }
+                    ended.append(watch)
+                }
+                let watch = PeerWatch(record)
+                watches[record.number] = watch
+                watch.start(node)
+            }
+            for (number, watch) in watches where document.node(numbered: number) == nil {
+                let since = watch.removedAt ?? now
+                watch.setRemoved(at: since)
+                if now - since > PeerWatches.farewell {
+                    watches[number] = nil
+                    ended.append(watch)
+                }
+            }
+            return ended
+        }
+        for watch in ended { watch.stop() }
+    }
+
+    func stopAll() {
+        let all = watches.withLock { watches in
+            defer { watches = [:] }
+            return Array(watches.values)
+        }
+        for watch in all { watch.stop() }
+    }
+
+    func observation(of number: NodeNumber) -> PeerObservation? {
+        watches.withLock { $0[number] }?.observation
+    }
+
+    /// Asks a peer again at once.
+    func poke(_ number: NodeNumber) { watches.withLock { $0[number] }?.poke() }
+
+    func pokeAll() {
+        for watch in watches.withLock({ Array($0.values) }) { watch.poke() }
+    }
+
+    /// What every peer of the document has answered since this process began.
+    func bootAnswers(
+        _ document: TopologyDocument, except own: NodeNumber, lineage: Lineage?
+    ) -> [NodeNumber: BootDecision.Peer?] {
+        var answers: [NodeNumber: BootDecision.Peer?] = [:]
+        for record in document.nodes where record.number != own {
+            let status = observation(of: record.number)?.status
+            answers[record.number] = .some(
+                status.map { status in
+                    BootDecision.Peer(
+                        version: status.document?.version, isSameLineage: status.lineage == lineage,
+                        position: status.position.index)
+                })
+        }
+        return answers
+    }
+}
+
+/// Looks at one peer each second, and tells it what it should know.
+final class PeerWatch: Sendable {
+    let record: NodeRecord
+    private let state: Monitor<State>
+
+    private static let period: Duration = .seconds(1)
+
+    private struct State {
+        var observation: PeerObservation?
+        var removedAt: MonotonicTime?
+        var isPoked = false
+        var isStopping = false
+        var client: PeerClient?
+    }
+
+    init(_ record: NodeRecord) {
+        self.record = record
+        state = Monitor(State())
+    }
+
+    var observation: PeerObservation? { state.withLock { $0.observation } }
+    var removedAt: MonotonicTime? { state.withLock { $0.removedAt } }
+
+    func setRemoved(at time: MonotonicTime?) { state.withLock { $0.removedAt = time } }
+
+    func poke() { state.update { $0.isPoked = true } }
+
+    /// Returns at once; a call under way is cancelled.
+    func stop() {
+        let client = state.update { state in
+            state.isStopping = true
+            return state.client
+        }
+        client?.cancel()
+    }
+
+    func start(_ node: Node) {
+        let client = PeerClient(
+            address: record.address, identity: { node.state.identity }, signing: node.signing)
+        state.withLock { $0.client = client }
+        _ = WorkerThread(name: "peer-\(record.name)", stackBytes: 512 << 10) { [self] in
+            while !state.withLock({ $0.isStopping }) {
+                visit(node, client)
+                _ = state.wait(until: .now() + PeerWatch.period) { state -> Bool? in
+                    guard state.isPoked || state.isStopping else { return nil }
+                    state.isPoked = false
+                    return true
+                }
+            }
+        }
+    }
+
+    private func visit(_ node: Node, _ client: PeerClient) {
+        let askedAt = UnixMilliseconds.now()
+        do throws(PeerError) {
+            let answer = try client.call("GET", "/replication/topology")
+            guard let status = PeerStatus(json: answer) else {
+                throw PeerError.badAnswer("no status of a node")
+            }
+            observe { observation in
+                observation.status = status
+                observation.heardAt = .now()
+                observation.askedAt = askedAt
+                observation.failure = nil
+            }
+            try node.act(on: status, of: record, client)
+        } catch {
+            guard error != .cancelled else { return }
+            observe { observation in
+                observation.askedAt = askedAt
+                observation.failure = NodeReport.Failure(
+                    code: error.code, detail: error.detail, at: .now())
+            }
+        }
+        node.waits.poke()
+    }
+
+    private func observe(_ body: (inout PeerObservation) -> Void) {
+        state.withLock { state in
+            var observation = state.observation ?? PeerObservation(askedAt: .now())
+            body(&observation)
+            state.observation = observation
+        }
+    }
+}
+
+extension PeerError {
+    /// As problems name it.
+    var code: String {
+        switch self {
+        case .unreachable, .timedOut: "node-unreachable"
+        case .refused(let problem): problem.code
+        case .badAnswer: "bad-answer"
+        case .cancelled: "cancelled"
+        }
+    }
+
+    var detail: String {
+        switch self {
+        case .unreachable(let detail), .badAnswer(let detail): detail
+        case .refused(let problem): problem.detail
+        case .timedOut(let phase): "no answer in time (\(phase))"
+        case .cancelled: "cancelled"
+        }
+    }
+}

@@ -1,0 +1,208 @@
+import Engine
+import Log
+import Platform
+import Replication
+import Topology
+
+/// What this node tells of itself and of the others. Reads published values only: never the
+/// database, never the network, and no lock that is held for longer than it takes to copy.
+extension Node {
+    /// Of this node, at this moment.
+    public func report() -> NodeReport {
+        let facts = state.facts
+        let engine = state.engine
+        let applied = engine?.state
+        let document = state.document
+        let session = session?.status
+        var report = NodeReport(
+            name: facts.name.rawValue,
+            address: state.ownRecord?.address.url ?? options.address.url)
+        report.configured = configured(facts.number, in: document)
+        report.running = running(session, document)
+        report.position = applied?.position ?? .origin
+        report.durableIndex = engine?.log.syncedIndex ?? .zero
+        report.lag = ownLag(session, applied?.position)
+        report.catalog = applied.map { applied in
+            NodeReport.CatalogSummary(
+                namespaces: applied.catalog.namespaceCount, digest: applied.header.catalogDigest,
+                index: applied.header.catalogIndex)
+        }
+        report.fullSync = session?.fullSync.map(NodeReport.FullSync.init(_:))
+        report.fullSyncs = facts.fullSyncs
+        report.partialSyncs = facts.partialSyncs
+        report.divergedEntries = facts.divergedEntries
+        report.lastFullSync = facts.lastFullSync
+        report.lastError = session?.lastError.map(NodeReport.Failure.init(_:)) ?? state.failure
+        report.observedAt = .now()
+        report.vetoes = vetoes(report)
+        return report
+    }
+
+    var session: ReplicaSession? {
+        if case .replica(let session) = state.role { session } else { nil }
+    }
+
+    private func running(_ session: ReplicaStatus?, _ document: TopologyDocument?)
+        -> NodeReport.Running
+    {
+        let role = state.role.running
+        return NodeReport.Running(
+            role: role, state: runningState(session, document),
+            upstream: session?.upstream.name.rawValue,
+            since: session?.since.wallClock ?? state.since,
+            lastProgressAt: session?.lastProgressAt.wallClock,
+            nextRetryAt: session?.nextRetryAt?.wallClock, attempt: session?.attempt ?? 0,
+            generation: document?.generation, term: document?.reign.term)
+    }
+
+    private func runningState(
+        _ session: ReplicaStatus?, _ document: TopologyDocument?
+    ) -> RunningState {
+        switch state.role {
+        case .primary:
+            return state.isUnconfirmed ? .unconfirmed : .serving
+        case .undecided:
+            return .connecting
+        case .replica:
+            if let session, let word = RunningState(rawValue: session.state.rawValue) { return word }
+            if state.isFenced { return .fenced }
+            guard let number = state.facts.number, let document else { return .connecting }
+            return document.role(of: number) == nil ? .detached : .connecting
+        }
+    }
+
+    private func ownLag(_ session: ReplicaStatus?, _ position: Position?) -> NodeReport.Lag? {
+        if state.committer != nil { return NodeReport.Lag(entries: 0, bytes: 0, seconds: 0) }
+        guard let origin = session?.origin, let position,
+            origin.age(at: .now()) < OriginHeartbeat.ageMax
+        else { return nil }
+        let entries = origin.position.index.distance(past: position.index)
+        if entries == 0 { return NodeReport.Lag(entries: 0, bytes: 0, seconds: 0) }
+        let applied = state.engine?.state.header.time ?? origin.time
+        let seconds =
+            origin.time > applied ? Double(origin.time.rawValue - applied.rawValue) / 1000 : 0
+        return NodeReport.Lag(entries: entries, bytes: nil, seconds: seconds)
+    }
+
+    func configured(
+        _ number: NodeNumber?, in document: TopologyDocument?
+    ) -> NodeReport.Configured? {
+        guard let document, let number, document.node(numbered: number) != nil else { return nil }
+        switch document.role(of: number) {
+        case .primary:
+            return NodeReport.Configured(
+                role: .primary, upstream: nil, generation: document.generation)
+        case .replica(let upstream):
+            return NodeReport.Configured(
+                role: .replica, upstream: document.label(of: upstream),
+                generation: document.generation)
+        case nil:
+            return NodeReport.Configured(role: nil, upstream: nil, generation: document.generation)
+        }
+    }
+
+    /// Why this node must not be made primary now.
+    private func vetoes(_ report: NodeReport) -> [NodeReport.Veto] {
+        var vetoes: [NodeReport.Veto] = []
+        if state.engine == nil {
+            vetoes.append(.init(code: "empty", detail: "the node has no state yet"))
+        }
+        if let sync = report.fullSync {
+            vetoes.append(.init(code: "full-sync", detail: "a full sync is at stage \(sync.stage)"))
+        }
+        if report.running?.state == .detached {
+            vetoes.append(.init(code: "detached", detail: "the node is not in the topology"))
+        }
+        if let lag = report.lag, let seconds = lag.seconds, seconds > options.inSyncLag.inSeconds {
+            vetoes.append(
+                .init(code: "lagging", detail: "\(lag.entries) entries behind, \(seconds) s"))
+        }
+        return vetoes
+    }
+
+    /// Of every node of the topology, in order of their numbers; of this one alone when it has none.
+    public func reports() -> [NodeReport] {
+        guard let document = state.document, !document.nodes.isEmpty else { return [report()] }
+        let links = Dictionary(
+            source.links().map { ($0.replica, $0) }, uniquingKeysWith: { _, last in last })
+        let own = state.facts.number
+        var reports = document.nodes.map { record in
+            record.number == own
+                ? report() : peerReport(record, in: document, link: links[record.number])
+        }
+        // A node that was removed still tells of itself.
+        if own.map({ document.node(numbered: $0) == nil }) ?? true { reports.append(report()) }
+        return reports
+    }
+
+    /// Older than this, what was heard of a peer is not shown as if it were so now.
+    static let observationAgeMax: Duration = .seconds(4)
+
+    private func peerReport(
+        _ record: NodeRecord, in document: TopologyDocument, link: LinkStatus?
+    ) -> NodeReport {
+        let seen = peers.observation(of: record.number)
+        var report = NodeReport(name: record.name.rawValue, address: record.address.url)
+        report.configured = configured(record.number, in: document)
+        report.observedAt = seen?.heardAt
+        report.lastError = seen?.failure
+        guard let seen, let status = seen.status, let heardAt = seen.heardAt else { return report }
+        let age = UnixMilliseconds.now().rawValue - min(heardAt.rawValue, UnixMilliseconds.now().rawValue)
+        let isCurrent = age < UInt64(Node.observationAgeMax.wholeMilliseconds)
+        let isMember = status.lineage == state.facts.lineage && status.number == record.number
+        report.vetoes = [.init(code: "unreachable", detail: "the node does not answer")]
+        guard isCurrent, seen.isReachable else { return report }
+        let told = status.report
+        guard isMember else {
+            report.vetoes = [.init(code: "not-taken-in", detail: "the node is of another cluster")]
+            report.running = told.running
+            return report
+        }
+        report.running = told.running
+        report.position = told.position
+        report.durableIndex = told.durableIndex
+        report.lag = told.lag
+        report.catalog = told.catalog
+        report.fullSync = told.fullSync
+        report.fullSyncs = told.fullSyncs
+        report.partialSyncs = told.partialSyncs
+        report.divergedEntries = told.divergedEntries
+        report.lastFullSync = told.lastFullSync
+        report.vetoes = told.vetoes
+        report.lastError = told.lastError
+        if let lag = link?.lag, link?.state == .streaming {
+            report.lag = NodeReport.Lag(
+                entries: lag.entries, bytes: lag.bytes, seconds: lag.seconds)
+        }
+        return report
+    }
+}
+
+extension NodeReport {
+    init(name: String, address: String?) {
+        self.name = name
+        self.address = address
+    }
+}
+
+extension NodeReport.FullSync {
+    init(_ progress: FullSyncProgress) {
+        stage = progress.stage.rawValue
+        reason = progress.reason.rawValue
+        bytesDone = progress.bytesDone
+        bytesTotal = progress.bytesTotal
+        filesDone = progress.filesDone
+        filesTotal = progress.filesTotal
+        bytesPerSecond = progress.bytesPerSecond
+        etaSeconds = progress.etaSeconds
+        resumedBytes = progress.resumedBytes
+    }
+}
+
+extension NodeReport.Failure {
+    init(_ error: LinkError) {
+        code = error.code
+        detail = error.detail
+        at = error.at.wallClock
+    }
+}

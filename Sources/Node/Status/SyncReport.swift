@@ -1,0 +1,75 @@
+public import JSON
+public import Log
+public import Platform
+public import Topology
+
+/// Whether data is safe: the answer to `GET /v1/sync`.
+public struct SyncReport: Sendable {
+    /// Every configured replica has what the primary has.
+    public var inSync: Bool
+    public var inSyncReplicas: Int
+    public var configuredReplicas: Int
+    public var primary: String?
+    public var term: UInt32?
+    public var generation: Generation?
+    public var converged: Bool
+    public var writable: Bool
+    /// Of the primary, when it is known at first hand or was heard of lately.
+    public var position: Position?
+    public var logFirst: LogIndex?
+    public var logLast: LogIndex?
+    public var logBytes: UInt64?
+    public var exposure: Exposure?
+    public var nodes: [NodeReport]
+    public var observedAt: UnixMilliseconds
+
+    /// What would be lost if the primary died now and the best replica took over.
+    public struct Exposure: Equatable, Sendable {
+        public var entries: UInt64
+        public var bytes: UInt64?
+        public var seconds: Double?
+        public var candidate: String?
+    }
+
+    public var json: JSONValue {
+        [
+            "in_sync": .bool(inSync),
+            "in_sync_replicas": JSONValue(inSyncReplicas),
+            "configured_replicas": JSONValue(configuredReplicas),
+            "primary": .orNull(primary),
+            "term": .orNull(term),
+            "generation": .orNull(generation?.rawValue),
+            "converged": .bool(converged),
+            "writable": .bool(writable),
+            "position": position?.json ?? .null,
+            "log": [
+                "first_index": .orNull(logFirst?.rawValue), "last_index": .orNull(logLast?.rawValue),
+                "bytes": .orNull(logBytes),
+            ],
+            "loss_exposure": exposure.map { exposure in
+                [
+                    "entries": JSONValue(exposure.entries), "bytes": .orNull(exposure.bytes),
+                    "seconds": .orNull(exposure.seconds), "candidate": .orNull(exposure.candidate),
+                ]
+            } ?? .null,
+            "nodes": .array(nodes.map(\.json)),
+            "observed_at": .string(observedAt.rfc3339),
+        ]
+    }
+}
+
+/// Whether one replica has what the primary has. Pure.
+struct InSyncRule {
+    var primaryCatalog: NodeReport.CatalogSummary?
+    var generation: Generation
+    var lagMax: Duration
+
+    func holds(for replica: NodeReport) -> Bool {
+        guard replica.running?.state == .streaming,
+            let known = replica.running?.generation, known >= generation,
+            let seconds = replica.lag?.seconds, seconds < lagMax.inSeconds,
+            let own = replica.catalog, let primaryCatalog
+        else { return false }
+        return own.index == primaryCatalog.index && own.digest == primaryCatalog.digest
+    }
+}
