@@ -86,6 +86,9 @@ public final class PeerClient: Sendable {
     /// Ends the running call within 50 ms, and every later one at its start.
     public func cancel() { fetcher.cancel() }
 
+    /// Takes back ``cancel()``.
+    func reset() { fetcher.reset() }
+
     /// How fast bodies may arrive, at once.
     func setRate(bytesPerSecond: UInt64?) { fetcher.setRate(bytesPerSecond: bytesPerSecond) }
 
