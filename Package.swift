@@ -13,12 +13,21 @@ let common: [SwiftSetting] = [
 /// Modules that never touch C: any unsafe construct is a compile error.
 let pure = common + [.strictMemorySafety()]
 
+/// The tests of one module.
+func test(_ module: String, _ others: Target.Dependency...) -> Target {
+    .testTarget(
+        name: "\(module)Tests", dependencies: [.byName(name: module)] + others,
+        swiftSettings: common)
+}
+
 let package = Package(
     name: "convoy",
+    products: [.executable(name: "convoy", targets: ["Convoy"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         .systemLibrary(name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
@@ -30,6 +39,12 @@ let package = Package(
             name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .systemLibrary(name: "CPlatform"),
+
+        .executableTarget(
+            name: "AssetCompiler", dependencies: [.product(name: "Yams", package: "Yams")],
+            swiftSettings: common),
+        .plugin(name: "EmbedAssets", capability: .buildTool(), dependencies: ["AssetCompiler"]),
+        .target(name: "Assets", swiftSettings: pure, plugins: ["EmbedAssets"]),
 
         .target(name: "Platform", dependencies: ["CPlatform", "CXXHash"], swiftSettings: common),
         .target(name: "RocksDB", dependencies: ["CRocksDB"], swiftSettings: common),
@@ -57,5 +72,47 @@ let package = Package(
                 "Access", "Engine", "HTTPClient", "JSON", "Log", "Platform", "Replication", "Topology",
             ],
             swiftSettings: pure),
+        .target(
+            name: "ManagementAPI",
+            dependencies: [
+                "Access", "Assets", "Engine", "HTTPServer", "JSON", "Log", "Node", "Platform",
+                "Replication", "Topology",
+            ],
+            swiftSettings: pure),
+        .executableTarget(
+            name: "Convoy",
+            dependencies: [
+                "Access", "Assets", "Engine", "HTTPServer", "JSON", "Log", "ManagementAPI", "Node",
+                "Platform", "Topology",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: pure),
+
+        // Tests, and what they share.
+        .target(
+            name: "ClusterKit", dependencies: ["HTTPClient", "JSON", "Platform"],
+            path: "Tests/ClusterKit", swiftSettings: common),
+        .executableTarget(
+            name: "Demo", dependencies: ["ClusterKit", "HTTPClient", "JSON", "Platform"],
+            swiftSettings: common),
+        test("Platform"),
+        test("Log", "Platform"),
+        test("JSON"),
+        test("HTTPServer", "Platform"),
+        test("HTTPClient", "Platform"),
+        test("Topology", "Log", "Platform"),
+        test("Access", "Platform"),
+        test("RocksDB", "Platform"),
+        test("Engine", "Log", "Platform", "RocksDB", "Topology"),
+        test("Replication", "Engine", "HTTPClient", "JSON", "Log", "Platform", "Topology"),
+        test("Node", "Engine", "JSON", "Log", "Platform", "Topology"),
+        test(
+            "ManagementAPI", "Access", "Engine", "HTTPServer", "JSON", "Log", "Node", "Platform",
+            "Replication", "Topology"),
+        .testTarget(
+            name: "ClusterTests", dependencies: ["ClusterKit", "HTTPClient", "JSON", "Platform"],
+            swiftSettings: common),
+        .testTarget(name: "TidyTests", swiftSettings: common),
     ]
 )

@@ -1,0 +1,63 @@
+# `make run` and `make test` install what is missing, build, and do what they say.
+# On a fresh Debian 12 only Swift 6.3 has to be there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+LIBRARIES := librocksdb-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libxxhash-dev pkg-config
+TOOLS     := curl jq python3 python3-venv chromium chromium-driver
+BENCH     := wrk nginx curl jq
+
+# An import that Package.swift does not declare stops the build.
+SWIFT_FLAGS := --explicit-target-dependency-import-check error
+CONVOY      := .build/release/convoy
+VENV        := .venv
+
+.PHONY: run build test test-full test-swift test-python bench demo format lint deps test-deps clean
+
+run: build
+	exec $(CONVOY) serve
+
+build: deps
+	swift build -c release $(SWIFT_FLAGS) --product convoy
+
+# Every test: the modules', the processes', the contract's and the page's.
+test: build test-deps test-swift test-python
+
+# The same with the full sizes and many seeds; takes much longer.
+test-full: export CONVOY_FULL := 1
+test-full: test
+
+test-swift: build
+	swift build --build-tests $(SWIFT_FLAGS)
+	CONVOY_BINARY=$(CURDIR)/$(CONVOY) swift test --skip-build
+
+test-python: build test-deps
+	CONVOY_BINARY=$(CURDIR)/$(CONVOY) $(VENV)/bin/pytest -q -p no:cacheprovider Tests/Contract
+	CONVOY_BINARY=$(CURDIR)/$(CONVOY) $(VENV)/bin/pytest -q -p no:cacheprovider Tests/Browser
+
+demo: build
+	swift build -c release $(SWIFT_FLAGS) --product Demo
+	CONVOY_BINARY=$(CURDIR)/$(CONVOY) .build/release/Demo $(DEMO_FLAGS)
+
+bench: build
+	@scripts/install-missing $(BENCH)
+	CONVOY_BINARY=$(CURDIR)/$(CONVOY) swift run -c release --package-path Benchmarks Benchmarks
+
+format:
+	swift format --in-place --recursive Sources Tests Plugins Benchmarks Package.swift
+
+lint:
+	swift format lint --strict --recursive Sources Tests Plugins Benchmarks Package.swift
+
+deps:
+	@scripts/install-missing $(LIBRARIES)
+
+test-deps: deps
+	@scripts/install-missing $(TOOLS)
+	@test -x $(VENV)/bin/pytest || python3 -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check \
+	    -r Tests/Contract/requirements.txt -r Tests/Browser/requirements.txt
+
+clean:
+	rm -rf .build $(VENV) Benchmarks/.build

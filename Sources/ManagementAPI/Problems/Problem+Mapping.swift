@@ -1,0 +1,191 @@
+import Engine
+import JSON
+import Log
+import Node
+import Platform
+import Replication
+import Topology
+
+/// The one place where the errors of the modules below become answers. No `default`: a new case
+/// must choose its status here.
+extension Problem {
+    /// - Parameter lineage: Of this node's cluster, for the ETag of a topology.
+    init(_ refusal: Refusal, lineage: Lineage? = nil) {
+        switch refusal {
+        case .namespaceNotFound(let name):
+            self = .notFound("There is no namespace \(name).")
+        case .namespaceExists(let name):
+            self = .conflict("already-exists", "There is a namespace \(name) already.")
+        case .namespaceIsPermanent(let name):
+            self = .conflict(
+                "namespace-is-permanent",
+                "The namespace \(name) always exists: it is neither renamed nor deleted. Flush it instead."
+            )
+        case .namespaceReadOnly(let name):
+            self = .readOnly(name.rawValue)
+        case .keyNotFound:
+            self = .notFound("There is no such key.")
+        case .checkFailed(let operation, let current):
+            self = Problem.preconditionFailed(
+                "The key is not in the state that was asked for. Nothing was done."
+            ).with("operation", JSONValue(operation))
+                .with("etag", .orNull(current?.etag))
+        case .quotaExceeded(let quota, let limit, let used):
+            self = Problem.insufficientStorage(
+                "quota-exceeded",
+                "The namespace's \(quota) is \(limit), and \(used) is used. Delete something, or raise the quota."
+            ).with("quota", .string(quota)).with("limit", JSONValue(limit))
+                .with("used", JSONValue(used))
+        case .tooLarge(let limit):
+            self = .tooLarge(
+                "The change would be larger than one entry can be: \(limit) bytes.",
+                limitBytes: limit)
+        case .tokenRevoked:
+            self = .unauthorized("The token was revoked meanwhile. Nothing was done.")
+        case .topologyChanged(let document):
+            self = .topologyChanged(document, lineage)
+        case .topologyInvalid(let faults):
+            self.init(faults)
+        case .nodeNotFound(let name):
+            self = .notFound("There is no node \(name).")
+        case .operationNotFound(let id):
+            self = .notFound("There is no operation \(id).")
+        case .limitReached(let what):
+            self = .conflict("limit-reached", "No more \(what) can be made.")
+        case .storageFailed:
+            self = .internalError("The state cannot be read. The node's log says why.")
+        }
+    }
+
+    private static func topologyChanged(
+        _ document: TopologyDocument, _ lineage: Lineage?
+    ) -> Problem {
+        Problem.preconditionFailed(
+            "The topology was changed meanwhile, by \(document.changedBy) at \(document.changedAt.rfc3339). Get it again."
+        ).with("changed_by", .string(document.changedBy))
+            .with("changed_at", .string(document.changedAt.rfc3339))
+            .with("generation", JSONValue(document.generation.rawValue))
+            .with("etag", .orNull(lineage.map { document.etag(in: $0) }))
+    }
+
+    /// Of faults of a topology: a stale word and a primary in the way are conflicts.
+    init(_ faults: [TopologyFault]) {
+        let all = faults.map {
+            Fault(pointer: $0.pointer, code: $0.code.rawValue, detail: Sentence.of($0.detail))
+        }
+        func first(_ codes: TopologyFault.Code...) -> TopologyFault? {
+            faults.first { codes.contains($0.code) }
+        }
+        if let fault = first(.nodeIsPrimary) {
+            self = Problem.conflict("node-is-primary", Sentence.of(fault.detail)).with(all)
+        } else if let fault = first(.staleGeneration, .staleTerm, .staleNumber, .staleChange) {
+            self = Problem.conflict(fault.code.rawValue, Sentence.of(fault.detail)).with(all)
+        } else if let fault = faults.first, fault.code == .unknownNode, fault.pointer.isEmpty {
+            self = .notFound(Sentence.of(fault.detail))
+        } else {
+            self = .validationFailed(all)
+        }
+    }
+
+    init(_ failure: ChangeFailure, lineage: Lineage? = nil) {
+        switch failure {
+        case .refused(let refusal):
+            self.init(refusal, lineage: lineage)
+        case .notPrimary(let primary):
+            self = Problem(
+                421, "not-primary",
+                "The primary is \(primary.name), at \(primary.address.url): send it there. Nothing was done."
+            ).with(
+                "primary",
+                ["name": .string(primary.name.rawValue), "address": .string(primary.address.url)])
+        case .noPrimary:
+            self = .noPrimary
+        case .notReady:
+            self = .notReady("This node has no state yet; a full sync brings it. Try again.")
+        case .busy:
+            self = .busy("Too much waits at this node already. Nothing was done; try again.")
+        case .diskNearlyFull(let free, let reserve):
+            self = Problem.insufficientStorage(
+                "disk-nearly-full",
+                "The disk has \(free) bytes left, and writes end at \(reserve). Delete something: deletes still work."
+            ).with("free_bytes", JSONValue(free)).with("reserve_bytes", JSONValue(reserve))
+        case .acksTimeout(let index, let reached, let wanted):
+            self = Problem(
+                504, "acks-timeout",
+                "\(reached) of \(wanted) replicas have acknowledged entry \(index) in time. It is in the primary's log."
+            ).with("index", JSONValue(index.rawValue)).with("reached", JSONValue(reached))
+                .with("wanted", JSONValue(wanted))
+        }
+    }
+
+    init(_ failure: MemberFailure, lineage: Lineage? = nil) {
+        switch failure {
+        case .unreachable(let detail):
+            self = .nodeUnreachable(
+                "The node does not answer within \(Node.lookTimeout.components.seconds) s. \(Sentence.of(detail))")
+        case .notEmpty(let name):
+            self = .conflict(
+                "node-not-empty",
+                "The node \(name) holds data of its own. With discard_data true it is taken in, and that data is set aside."
+            )
+        case .nameMismatch(let found):
+            self = .nameMismatch("The node at that address says its name is \(found).")
+        case .exists(let name):
+            self = .conflict("already-exists", "There is a node \(name) already.")
+        case .change(let failure):
+            self.init(failure, lineage: lineage)
+        }
+    }
+
+    init(_ refusal: AdoptionRefusal) {
+        switch refusal {
+        case .holdsUserData(let keys, let namespaces):
+            self = .conflict(
+                "node-not-empty",
+                "This node holds \(keys) keys and \(namespaces) namespaces of its own. Allow it to discard them."
+            )
+        case .nameMismatch(let own):
+            self = .nameMismatch("This node's name is \(own).")
+        case .inUse(let detail):
+            self = .conflict("node-in-use", Sentence.of(detail))
+        case .failed(let detail):
+            self = .internalError("The node cannot be adopted: \(Sentence.of(detail))")
+        }
+    }
+
+    init(_ refusal: FeedRefusal) {
+        self.init(refusal.status, refusal.code, Sentence.of(refusal.detail))
+        members = refusal.members.map { ($0.name, $0.value) }
+    }
+
+    init(_ error: EngineError) {
+        switch error {
+        case .io, .database, .log, .damaged, .notNext, .empty, .locked:
+            // What it says is for the node's log: it names paths.
+            self = .internalError("The state cannot be read. The node's log says why.")
+        }
+    }
+
+    init(_ error: JSONError) {
+        switch error.reason {
+        case .malformed, .duplicateName, .numberOutOfRange:
+            self = .malformedJSON("The body is not JSON that can be read: \(error).")
+        case .limitExceeded:
+            self = Problem(413, "too-large", "The document has too many parts: \(error).")
+        }
+    }
+}
+
+/// The modules below say what is wrong in a fragment; an answer is a sentence.
+enum Sentence {
+    static func of(_ fragment: String) -> String {
+        guard let last = fragment.last else { return "No reason is known." }
+        let end = last == "." ? "" : "."
+        return fragment.prefix(1).uppercased() + fragment.dropFirst() + end
+    }
+}
+
+extension TopologyDocument {
+    /// The strong ETag, with its quotes.
+    func etag(in lineage: Lineage) -> String { "\"\(fingerprint(in: lineage).hex)\"" }
+}

@@ -1,0 +1,74 @@
+import JSON
+import Log
+import Platform
+import Testing
+import Topology
+
+@testable import Node
+
+@Suite struct NodeReportTests {
+    private func full() -> NodeReport {
+        var report = NodeReport(name: "n2", address: "http://127.0.0.1:7071")
+        report.configured = .init(role: .replica, upstream: "n1", generation: Generation(3))
+        report.running = .init(
+            role: .replica, state: .fullSync, upstream: "n1",
+            since: UnixMilliseconds(rawValue: 1_700_000_000_123), lastProgressAt: nil,
+            nextRetryAt: UnixMilliseconds(rawValue: 1_700_000_000_999), attempt: 2,
+            generation: Generation(3), term: 4)
+        report.position = Position(index: LogIndex(17), hash: Hash128(high: 1, low: 2))
+        report.durableIndex = LogIndex(16)
+        report.lag = .init(entries: 3, bytes: 400, seconds: 0.5)
+        report.catalog = .init(namespaces: 2, digest: Hash128(high: 3, low: 4), index: LogIndex(9))
+        report.fullSync = .init(
+            stage: "fetch", reason: "empty", bytesDone: 5, bytesTotal: 10, filesDone: 1,
+            filesTotal: 2, bytesPerSecond: 2.5, etaSeconds: 2, resumedBytes: 0)
+        report.fullSyncs = 1
+        report.partialSyncs = 2
+        report.divergedEntries = 0
+        report.vetoes = [.init(code: "full-sync", detail: "a full sync is at stage fetch: 50 %")]
+        report.lastError = .init(
+            code: "timed-out", detail: "no byte for 3 s: idle",
+            at: UnixMilliseconds(rawValue: 1_700_000_000_000))
+        report.observedAt = UnixMilliseconds(rawValue: 1_700_000_001_000)
+        return report
+    }
+
+    @Test func `a peer reads what a node says of itself`() throws {
+        let report = full()
+        let read = NodeReport(json: try JSONValue(parsing: report.json.serialized()))
+        #expect(read == report)
+    }
+
+    @Test func `what is not known is null, and stays so`() throws {
+        let report = NodeReport(name: "n3", address: nil)
+        #expect(report.json["running"] == .null)
+        #expect(report.json["position"] == .null)
+        #expect(report.json["lag"] == .null)
+        #expect(NodeReport(json: report.json) == report)
+    }
+
+    @Test func `a replica is in sync by state, lag, generation and digest together`() {
+        var report = full()
+        report.running?.state = .streaming
+        report.lag = .init(entries: 0, bytes: 0, seconds: 0)
+        let rule = InSyncRule(
+            primaryCatalog: report.catalog, generation: Generation(3), lagMax: .seconds(1))
+        #expect(rule.holds(for: report))
+
+        var behind = report
+        behind.lag = .init(entries: 9, bytes: 9, seconds: 1.5)
+        #expect(!rule.holds(for: behind))
+        var unheard = report
+        unheard.lag = nil
+        #expect(!rule.holds(for: unheard))
+        var older = report
+        older.running?.generation = Generation(2)
+        #expect(!rule.holds(for: older))
+        var syncing = report
+        syncing.running?.state = .fullSync
+        #expect(!rule.holds(for: syncing))
+        var different = report
+        different.catalog?.digest = .zero
+        #expect(!rule.holds(for: different))
+    }
+}
