@@ -22,7 +22,12 @@ func test(_ module: String, _ others: Target.Dependency...) -> Target {
 
 let package = Package(
     name: "convoy",
-    products: [.executable(name: "convoy", targets: ["Convoy"])],
+    products: [
+        .executable(name: "convoy", targets: ["Convoy"]),
+        // For Benchmarks/.
+        .library(name: "ConvoyEngine", targets: ["Engine", "Log", "Platform", "Topology"]),
+        .library(name: "ConvoyHTTP", targets: ["HTTPClient", "JSON"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
