@@ -38,6 +38,9 @@ public final class DataDirectory: Sendable {
         }
     }
 
+    /// Lets another process have the directory. Nothing may be written to it afterwards.
+    public func unlock() { lock.unlock() }
+
     /// The incarnation that counts, or nil in a directory without a state.
     public func current() throws(EngineError) -> Incarnation? {
         try engine {

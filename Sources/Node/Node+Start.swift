@@ -159,10 +159,18 @@ extension Node {
         var isClean = true
         if case .primary(let committer) = state.role { isClean = committer.stop(until: deadline) }
         maintenance.stop(until: deadline)
-        guard isClean, let engine = state.engine else { return }
+        if isClean { leaveInOrder() }
+        state.setRole(.replica(nil))
+        state.setEngine(nil)
+        if isClean { state.directory.unlock() }
+    }
+
+    private func leaveInOrder() {
         do {
-            try engine.log.sync()
-            try maintenance.recordSynced(engine)
+            if let engine = state.engine {
+                try engine.log.sync()
+                try maintenance.recordSynced(engine)
+            }
             try state.factsFile.change { $0.stoppedCleanly = true }
         } catch {
             log(.error, "could not finish in order; the next start will replay", ["error": "\(error)"])

@@ -127,4 +127,7 @@ public final class File: Sendable {
         guard errno == EWOULDBLOCK else { throw FileError("lock", path) }
         return false
     }
+
+    /// Gives the lock back before the file is closed.
+    public func unlock() { flock(descriptor, LOCK_UN) }
 }
