@@ -28,10 +28,10 @@ final class TestNode: Sendable {
     let lineage: Cell<Lineage?>
     let document: Cell<TopologyDocument?>
 
-    init(_ number: UInt16, port: UInt16 = 1) throws {
+    init(_ number: UInt16, port: UInt16? = nil) throws {
         record = NodeRecord(
             number: NodeNumber(rawValue: number), name: try #require(NodeName("n\(number)")),
-            address: try #require(NodeAddress("http://127.0.0.1:\(port)")))
+            address: try #require(NodeAddress("http://127.0.0.1:\(port ?? number)")))
         directory = try TemporaryDirectory()
         data = try DataDirectory(path: directory.path)
         engine = Cell(nil)
@@ -80,8 +80,8 @@ final class TestNode: Sendable {
 
     @discardableResult
     func put(_ key: String, _ value: [UInt8]) throws -> Position {
-        let namespace = try #require(engine.value?.state.catalog.namespace(named: .default))
-        let change = WriteKeys.put(key, value, in: namespace)
+        let change = WriteKeys(
+            namespace: .default, writes: [.put(key: Array(key.utf8), value: value)])
         return try #require(try committer.value?.commit(change)?.get().position)
     }
 
@@ -114,6 +114,23 @@ final class TestNode: Sendable {
                 minInSyncReplicas: 0, nodes: nodes,
                 note: ChangeNote(at: before.changedAt, by: "test")))
         document.value = next
+    }
+
+    /// Becomes primary in a new reign, with `replicas`, by an entry of the log.
+    func takeOver(term: UInt32, replicas: TestNode...) throws {
+        let before = try #require(engine.value?.state.catalog.topology)
+        let document = try #require(
+            TopologyDocument(
+                generation: (self.document.value ?? before).generation.next,
+                reign: Reign(term: term, holder: record.number),
+                replicas: replicas.map {
+                    ReplicaSpec(node: $0.record.number, upstream: record.number)
+                }, minInSyncReplicas: 0, nodes: ([self] + replicas).map(\.record),
+                note: ChangeNote(at: before.changedAt, by: "test")))
+        try reign(term: term)
+        let change = ChangeTopology(changedBy: "test") { _, _, _ in .success(.changed(document)) }
+        _ = try #require(try committer.value?.commit(change)?.get())
+        for node in [self] + replicas { node.document.value = document }
     }
 
     var identity: PeerIdentity {
@@ -158,6 +175,17 @@ final class TestNode: Sendable {
             received: received ?? applied.index, durable: applied.index, state: state.rawValue,
             catalogDigest: .zero, catalogIndex: .zero, generation: Generation(1), diskFreeBytes: 1)
     }
+}
+
+/// Bytes that do not compress, the same for the same seed.
+func noise(_ count: Int, seed: UInt64) -> [UInt8] {
+    var generator = SplitMix64(seed: seed)
+    var bytes: [UInt8] = []
+    while bytes.count < count {
+        let word = generator.next()
+        for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: word >> (8 * shift))) }
+    }
+    return Array(bytes.prefix(count))
 }
 
 /// A value that several threads change.

@@ -35,10 +35,11 @@ public final class SnapshotStore: Sendable {
         let madeAt: MonotonicTime
         var leases: [NodeNumber: MonotonicTime] = [:]
 
-        func isShared(with peer: NodeNumber, of incarnation: Incarnation, at now: MonotonicTime)
-            -> Bool
-        {
-            guard self.incarnation == incarnation else { return false }
+        func isShared(with peer: NodeNumber, of engine: Engine, at now: MonotonicTime) -> Bool {
+            // Without a lease the log behind it may have been trimmed: nobody could go on from it.
+            guard incarnation == engine.incarnation,
+                engine.log.first <= manifest.position.index.next
+            else { return false }
             // Who resumes gets what it has begun with; others something fresh.
             return leases[peer] != nil || now - madeAt < SnapshotStore.sharedFor
         }
@@ -69,13 +70,12 @@ public final class SnapshotStore: Sendable {
     /// Blocks while the checkpoint is made and its files are hashed: seconds.
     public func take(for peer: NodeNumber) throws(Failure) -> SnapshotManifest {
         guard let engine = engine() else { throw .noState }
-        let incarnation = engine.incarnation
         let start = MonotonicTime.now()
         let shared = state.wait(until: start + SnapshotStore.makeMax) {
             state -> SnapshotManifest?? in
             let now = MonotonicTime.now()
             let found = state.snapshots.values.filter {
-                $0.isShared(with: peer, of: incarnation, at: now)
+                $0.isShared(with: peer, of: engine, at: now)
             }.max { $0.madeAt < $1.madeAt }
             if let id = found?.manifest.id {
                 state.snapshots[id]?.leases[peer] = now + SnapshotStore.leaseDuration

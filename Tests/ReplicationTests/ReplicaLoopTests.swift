@@ -1,0 +1,338 @@
+import Engine
+import Log
+import Platform
+import Replication
+import Testing
+import Topology
+
+/// A primary, its source behind a real socket, and a replica's session on a second node.
+final class Pair: Sendable {
+    let primary: TestNode
+    let replica: TestNode
+    let server: LoopbackServer
+    let source: Source
+    let finished = Cell<[SyncFinished]>([])
+    let words = Cell<[PeerWord]>([])
+    let applied = Cell(0)
+    let session = Cell<ReplicaSession?>(nil)
+    let rate = Cell<UInt64?>(nil)
+    private let ticking = Cell(true)
+
+    /// - Parameter entries: Values of 1 KiB that the primary has from the start.
+    init(entries: Int = 0, primary: TestNode? = nil, replica: TestNode? = nil) throws {
+        server = try LoopbackServer()
+        if let primary {
+            self.primary = primary
+        } else {
+            self.primary = try TestNode(1, port: server.port)
+            try self.primary.bear()
+        }
+        self.replica = try replica ?? TestNode(2)
+        source = self.primary.makeSource()
+        if primary == nil { try self.primary.adopt(self.replica) }
+        let source = self.source
+        self.primary.engine.value?.observe { source.enginePublished($0) }
+        for number in 0..<entries {
+            try self.primary.put("k\(number)", noise(1024, seed: UInt64(number)))
+        }
+        server.serve(source) { [primary = self.primary] in primary.identity }
+        let ticking = self.ticking
+        _ = WorkerThread(name: "test-tick") {
+            while ticking.value {
+                source.tick(at: .now())
+                _ = Monitor(0).wait(until: .now() + .milliseconds(100)) { _ in nil as Bool? }
+            }
+        }
+    }
+
+    func start(_ number: UInt64 = 1, forced: FullSyncReason? = nil) throws {
+        let upstream = NodeRecord(
+            number: primary.record.number, name: primary.record.name,
+            address: try #require(NodeAddress("http://127.0.0.1:\(server.port)")))
+        let started = ReplicaSession(
+            number: number, upstream: upstream, environment: environment(), forcedReason: forced)
+        session.value = started
+        started.start()
+    }
+
+    private func environment() -> ReplicaEnvironment {
+        ReplicaEnvironment(
+            identity: { [replica] in replica.identity }, signing: .none,
+            engineOptions: replica.options(), dataDirectory: replica.data,
+            engine: { [replica] in replica.engine.value },
+            apply: { [self] number, engine, records, bytes throws(EngineError) in
+                guard session.value?.number == number else { return false }
+                try engine.apply(records, encoded: bytes)
+                applied.change { $0 += records.count }
+                return true
+            },
+            install: { [self] number, engine throws(EngineError) in
+                guard session.value?.number == number else { return false }
+                try replica.data.makeCurrent(engine.incarnation)
+                replica.engine.value = engine
+                return true
+            },
+            finished: { [finished] what in finished.change { $0.append(what) } },
+            told: { [words] word in words.change { $0.append(word) } },
+            syncBytesPerSecondMax: { [rate] in rate.value })
+    }
+
+    func stopSession() {
+        session.value?.stop()
+        session.value = nil
+    }
+
+    func stop() {
+        stopSession()
+        ticking.value = false
+        server.stop()
+        primary.abdicate()
+        replica.abdicate()
+    }
+
+    func isEqual() -> Bool { replica.position == primary.position && primary.position != .origin }
+
+    func reasons() -> [FullSyncReason] {
+        finished.value.compactMap { if case .full(let reason, _, _) = $0 { reason } else { nil } }
+    }
+}
+
+@Suite(.serialized, .timeLimit(.minutes(2))) struct ReplicaLoopTests {
+    @Test func `an empty node takes a snapshot, then follows entry by entry`() throws {
+        let pair = try Pair(entries: 200)
+        defer { pair.stop() }
+        try pair.start()
+        #expect(eventually { pair.isEqual() })
+        #expect(eventually { pair.session.value?.status.state == .streaming })
+        #expect(pair.reasons() == [.empty])
+
+        for number in 0..<50 { try pair.primary.put("later\(number)", [1, 2, UInt8(number)]) }
+        #expect(eventually { pair.isEqual() })
+        #expect(try pair.replica.value(of: "later49") == [1, 2, 49])
+        #expect(try pair.replica.value(of: "k7") == noise(1024, seed: 7))
+        #expect(pair.reasons() == [.empty])
+        #expect(pair.server.faults.value.feedRequests == 1)
+        #expect(eventually { pair.session.value?.status.origin?.position == pair.primary.position })
+        let link = try #require(pair.source.links().first)
+        #expect(link.id == pair.session.value?.id)
+        #expect(eventually { pair.source.links().first?.acked == pair.primary.position.index })
+        #expect(pair.source.links().first?.lag == Lag.none)
+        // The lease is released, so the log is not pinned any more.
+        #expect(eventually { pair.source.snapshots.oldestPinnedIndex == nil })
+    }
+
+    @Test func `a node that was away takes what it missed, without a full sync`() throws {
+        let pair = try Pair(entries: 20)
+        defer { pair.stop() }
+        try pair.start()
+        #expect(eventually { pair.isEqual() })
+        pair.stopSession()
+        for round in 0..<5 {
+            try pair.primary.put("k0", [UInt8(round)])
+            try pair.start(UInt64(round) + 2)
+            #expect(eventually { pair.isEqual() })
+            #expect(try pair.replica.value(of: "k0") == [UInt8(round)])
+            pair.stopSession()
+        }
+        #expect(pair.reasons() == [.empty])
+        #expect(pair.finished.value.count { $0 == .partial } == 5)
+    }
+
+    @Test func `a link that breaks is taken up again at the same entry`() throws {
+        let pair = try Pair(entries: 5)
+        defer { pair.stop() }
+        try pair.start()
+        #expect(eventually { pair.session.value?.status.state == .streaming })
+        for round in 0..<5 {
+            pair.server.cut()
+            try pair.primary.put("k", [UInt8(round)])
+            #expect(eventually { pair.isEqual() })
+        }
+        #expect(pair.reasons() == [.empty])
+    }
+
+    @Test func `a position that is not retained ends in a full sync with that reason`() throws {
+        let pair = try Pair(entries: 20)
+        defer { pair.stop() }
+        try pair.start()
+        #expect(eventually { pair.isEqual() })
+        pair.stopSession()
+        // Segments are 256 KiB.
+        for number in 0..<600 {
+            try pair.primary.put("x\(number)", [UInt8](repeating: 1, count: 1024))
+        }
+        let removed = try pair.primary.log.trim(
+            keepingFrom: pair.primary.position.index, bytesMin: 0)
+        #expect(removed.segments > 0)
+        try pair.start(2)
+        #expect(eventually { pair.isEqual() }, "\(String(describing: pair.session.value?.status))")
+        #expect(eventually { pair.reasons() == [.empty, .positionNotRetained] })
+    }
+
+    @Test func `a transfer that is cut goes on where it was`() throws {
+        let pair = try Pair(entries: 3000)
+        defer { pair.stop() }
+        pair.server.faults.change { $0.cutAfterFileBytes = 1_500_000 }
+        try pair.start()
+        #expect(eventually { pair.isEqual() })
+        let faults = pair.server.faults.value
+        #expect(faults.cutAfterFileBytes == nil, "the transfer was cut")
+        #expect(faults.snapshotRequests == 2)
+        guard case .full(_, let bytes, _)? = pair.finished.value.last else {
+            Issue.record("\(pair.finished.value)")
+            return
+        }
+        // What is sent twice was under way in the sockets of four connections.
+        #expect(UInt64(faults.fileBytesSent) < bytes + 4 << 20)
+    }
+
+    @Test func `a file that comes damaged is fetched anew once`() throws {
+        let pair = try Pair(entries: 100)
+        defer { pair.stop() }
+        pair.server.faults.change { $0.damage = ("*", 1) }
+        try pair.start()
+        #expect(eventually { pair.isEqual() })
+        #expect(pair.server.faults.value.snapshotRequests == 1)
+    }
+
+    @Test func `a file that stays damaged is reported, and tried again later`() throws {
+        let pair = try Pair(entries: 100)
+        defer { pair.stop() }
+        pair.server.faults.change { $0.damage = ("CURRENT", 2) }
+        try pair.start()
+        #expect(eventually { pair.session.value?.status.lastError?.code == "bad-data" })
+        #expect(eventually { pair.isEqual() })
+    }
+
+    @Test func `a silent upstream is stalled within 4 s, and followed again when it speaks`() throws {
+        let pair = try Pair(entries: 5)
+        defer { pair.stop() }
+        try pair.start()
+        #expect(eventually { pair.session.value?.status.state == .streaming })
+        let frozenAt = MonotonicTime.now()
+        pair.server.faults.change { $0.isFrozen = true }
+        #expect(eventually { pair.session.value?.status.state == .stalled })
+        #expect(MonotonicTime.now() - frozenAt < .seconds(4))
+        #expect(pair.session.value?.status.lastError?.code == "idle-timeout")
+        #expect(pair.session.value?.status.nextRetryAt != nil)
+        pair.server.faults.change { $0.isFrozen = false }
+        try pair.primary.put("k", [9])
+        #expect(eventually { pair.isEqual() })
+        #expect(pair.reasons() == [.empty])
+    }
+
+    @Test func `a session ends at once in the middle of a frozen transfer`() throws {
+        let pair = try Pair(entries: 2000)
+        defer { pair.stop() }
+        pair.rate.value = 500_000
+        try pair.start()
+        #expect(eventually { (pair.session.value?.status.fullSync?.bytesDone ?? 0) > 100_000 })
+        pair.server.faults.change { $0.isFrozen = true }
+        let session = try #require(pair.session.value)
+        let before = MonotonicTime.now()
+        pair.stopSession()
+        #expect(MonotonicTime.now() - before < .milliseconds(50))
+        #expect(session.status.state == .stopped)
+        // The staging goes with the session.
+        #expect(eventually { (try? FileSystem.list(pair.replica.data.path + "/data")) == [] })
+        #expect(pair.replica.engine.value == nil)
+    }
+
+    @Test func `who is removed is refused at once, says detached, and has the document`() throws {
+        let pair = try Pair(entries: 5)
+        defer { pair.stop() }
+        try pair.start()
+        #expect(eventually { pair.session.value?.status.state == .streaming })
+        let before = try #require(pair.primary.document.value)
+        try pair.primary.change(to: before, nodes: before.nodes, replicas: [])
+        let document = try #require(pair.primary.document.value)
+        pair.source.enforce(document)
+        #expect(pair.source.links().isEmpty)
+        #expect(eventually { pair.session.value?.status.state == .detached })
+        #expect(pair.session.value?.status.told?.document == document)
+        try pair.primary.put("k", [1])
+        #expect(pair.replica.position.index < pair.primary.position.index)
+        guard case .notInTopology(let version)? = pair.words.value.last else {
+            Issue.record("\(pair.words.value)")
+            return
+        }
+        #expect(version?.version == document.version)
+    }
+
+    @Test func `a node that has written on its own keeps its entries and takes the others'`() throws {
+        let pair = try Pair(entries: 10)
+        defer { pair.stop() }
+        try pair.start()
+        #expect(eventually { pair.isEqual() })
+        let fork = pair.primary.position
+        pair.stopSession()
+        // The primary writes on, unheard; the replica takes over in the next reign.
+        for number in 0..<3 { try pair.primary.put("mine\(number)", [1]) }
+        pair.primary.abdicate()
+        let old = pair.primary
+        let new = pair.replica
+        let other = try Pair(primary: new, replica: old)
+        defer { other.stop() }
+        try new.takeOver(term: 2, replicas: old)
+        try new.put("theirs", [2])
+        #expect(old.position.index > new.position.index)
+
+        try other.start()
+        #expect(eventually { other.isEqual() })
+        #expect(eventually { other.reasons() == [.historyDiverged] })
+        #expect(try old.value(of: "mine0") == nil)
+        #expect(try old.value(of: "theirs") == [2])
+        let kept = other.finished.value.compactMap {
+            if case .diverged(let index, let entries, let file) = $0 {
+                (index, entries, file)
+            } else {
+                nil
+            }
+        }
+        let tail = try #require(kept.first)
+        #expect(kept.count == 1)
+        #expect(tail.0 == fork.index)
+        #expect(tail.1 == 3)
+        var read = try #require(DivergedTail.read(try FileSystem.readAll(tail.2)))
+        #expect(read.after == fork)
+        var records = 0
+        while try read.records.next() != nil { records += 1 }
+        #expect(records == 3)
+    }
+
+    @Test func `a replica that is ahead of its upstream in the same reign waits`() throws {
+        let pair = try Pair(entries: 5)
+        defer { pair.stop() }
+        try pair.start()
+        #expect(eventually { pair.isEqual() })
+        pair.stopSession()
+        // A second node that has less, and feeds the first one.
+        let behind = try TestNode(3)
+        behind.lineage.value = pair.primary.lineage.value
+        let incarnation = try behind.data.makeIncarnation()
+        let engine = try Engine.create(
+            in: incarnation, lineage: try #require(behind.lineage.value), options: behind.options())
+        behind.engine.value = engine
+        var reader = try pair.primary.log.reader(after: .origin)
+        var stream = RecordStream(after: .origin)
+        let chunk = try #require(try reader.next(bytesMax: 1 << 20, through: LogIndex(4)))
+        stream.push(chunk.bytes)
+        let run = try #require(try stream.nextRun(bytesMax: 1 << 20))
+        try engine.apply(run.records, encoded: run.encoded)
+        let before = try #require(pair.primary.document.value)
+        try behind.change(
+            to: before, nodes: before.nodes + [behind.record],
+            replicas: [
+                ReplicaSpec(node: behind.record.number, upstream: pair.primary.record.number),
+                ReplicaSpec(node: pair.replica.record.number, upstream: behind.record.number),
+            ])
+        pair.replica.document.value = behind.document.value
+        let cascade = try Pair(primary: behind, replica: pair.replica)
+        defer { cascade.stop() }
+        try cascade.start()
+        #expect(eventually { cascade.session.value?.status.lastError?.code == "upstream-behind" })
+        #expect(eventually { (cascade.session.value?.status.attempt ?? 0) >= 2 })
+        #expect(cascade.reasons() == [])
+        #expect(pair.isEqual())
+    }
+}
