@@ -20,9 +20,9 @@ public struct EngineOptions: Sendable {
     public var log = LogOptions()
     /// Bytes of the database's blocks kept in memory.
     public var blockCacheBytes = 128 << 20
-    /// Bytes of writes that the state keeps in memory before it writes them to a file; as much of
-    /// the log is replayed at worst, and kept.
-    public var memtableBytes = 64 << 20
+    /// Bytes of writes that the state keeps in memory before it begins to write them to a file; some
+    /// times as much of the log is replayed at worst, and kept.
+    public var memtableBytes = 16 << 20
     /// Called when the log or the database failed in the middle of a write. Must not return: what
     /// is on disk is unknown, and only a restart, which replays the log, makes it known again.
     public var stopProcess: @Sendable (String) -> Never = { reason in fatalError(reason) }
