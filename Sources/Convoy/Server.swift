@@ -64,10 +64,19 @@ struct Server {
     }
 
     private func apiSettings() -> APISettings {
-        APISettings(
-            http: Settings.url(of: settings.http), advertised: settings.node.address,
-            allowedHosts: settings.allowedHosts, openMetrics: settings.openMetrics,
-            secret: settings.secret, version: Version.number)
+        var api = APISettings(port: settings.http.port, version: Version.number)
+        api.allowedHosts =
+            settings.allowedHosts + [settings.http.host, settings.node.address.host]
+        api.opensMetrics = settings.openMetrics
+        api.secret = settings.secret
+        for asset in Assets.all {
+            if asset.name == "openapi.json" {
+                api.openAPIDocument = Array(asset.text.utf8)
+            } else {
+                api.pageFiles[asset.name] = Array(asset.text.utf8)
+            }
+        }
+        return api
     }
 }
 

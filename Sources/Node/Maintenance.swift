@@ -10,7 +10,7 @@ final class Maintenance: Sendable {
     private let synced: SyncedIndexFile
     private let stopping = Monitor(Stopping())
     private let space = Atomic<UInt64>(0)
-    private let retired = Mutex<[Retired]>([])
+    private let retired = Monitor<[Retired]>([])
 
     private static let beat: Duration = .milliseconds(100)
     private static let period: Duration = .seconds(1)

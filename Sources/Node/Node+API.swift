@@ -1,4 +1,5 @@
 public import Replication
+import Topology
 
 /// What the HTTP side asks of a node besides its changes and reports.
 extension Node {
@@ -18,5 +19,18 @@ extension Node {
         guard needsSpace, state.isDiskLow else { return nil }
         return .diskNearlyFull(
             freeBytes: maintenance.freeBytes, reserveBytes: options.diskReserveBytes)
+    }
+}
+
+extension Node {
+    /// Whether this node, a replica, has what the primary has.
+    public func isInSync(_ sync: SyncReport) -> Bool {
+        guard let generation = sync.generation,
+            let own = sync.nodes.first(where: { $0.name == name.rawValue })
+        else { return false }
+        let primary = sync.nodes.first { $0.name == sync.primary && $0.running?.role == .primary }
+        let rule = InSyncRule(
+            primaryCatalog: primary?.catalog, generation: generation, lagMax: options.inSyncLag)
+        return rule.holds(for: own)
     }
 }

@@ -2,7 +2,6 @@ public import Engine
 import Log
 import Platform
 public import Replication
-import Synchronization
 public import Topology
 
 /// One node: everything that `convoy serve` runs, but for HTTP.

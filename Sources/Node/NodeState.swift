@@ -2,7 +2,6 @@ import Engine
 import Log
 import Platform
 import Replication
-import Synchronization
 import Topology
 
 /// What a node is at this moment: its engine, its role, and what it was told. Everything here is
@@ -11,9 +10,9 @@ final class NodeState: Sendable {
     let options: NodeOptions
     let directory: DataDirectory
     let factsFile: FactsFile
-    private let core: Mutex<Core>
+    private let core: Monitor<Core>
     /// Held while a session applies entries, so that a session that is over cannot go on.
-    private let applyGate = Mutex(())
+    private let applyGate = Monitor(())
 
     private struct Core {
         var engine: Engine?
@@ -33,7 +32,7 @@ final class NodeState: Sendable {
         self.options = options
         self.directory = directory
         self.factsFile = factsFile
-        core = Mutex(
+        core = Monitor(
             Core(engine: engine, role: engine == nil ? .replica(nil) : .undecided, since: .now()))
     }
 

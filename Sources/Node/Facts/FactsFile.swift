@@ -1,13 +1,12 @@
 import JSON
 import Log
 import Platform
-import Synchronization
 public import Topology
 
 /// The file that holds a node's facts. Every change is on disk before ``change(_:)`` returns.
 final class FactsFile: Sendable {
     private let path: String
-    private let cached: Mutex<NodeFacts>
+    private let cached: Monitor<NodeFacts>
 
     private static let bytesMax = 1 << 20
 
@@ -24,7 +23,7 @@ final class FactsFile: Sendable {
 
     init(in dataPath: String, _ facts: NodeFacts) throws(FileError) {
         path = dataPath + "/node.json"
-        cached = Mutex(facts)
+        cached = Monitor(facts)
         try FileSystem.replace(path, with: facts.json.serialized(pretty: true))
     }
 

@@ -2,7 +2,6 @@ public import Engine
 import JSON
 import Log
 public import Platform
-import Synchronization
 import Topology
 
 /// An operation as its resource shows it: what the log says of it, and how far it has come.
@@ -28,7 +27,7 @@ public struct OperationView: Sendable {
 /// Follows the operations that run, and ends them. What it knows beyond the log's records is gone
 /// with a restart, and found again by looking at the nodes.
 final class OperationTracker: Sendable {
-    private let tracked = Mutex(Tracked())
+    private let tracked = Monitor(Tracked())
 
     /// How long a node may take to let itself be adopted.
     static let adoptionPatience: Duration = .seconds(60)

@@ -1,13 +1,12 @@
 import Log
 import Platform
 import Replication
-import Synchronization
 import Topology
 
 /// Watches every other node of the cluster, each on a thread of its own: a peer that hangs must not
 /// delay what is known of the others.
 final class PeerWatches: Sendable {
-    private let watches = Mutex<[NodeNumber: PeerWatch]>([:])
+    private let watches = Monitor<[NodeNumber: PeerWatch]>([:])
 
     /// How long a node that was removed is still told so.
     private static let farewell: Duration = .seconds(600)

@@ -1,10 +1,9 @@
 import Platform
-import Synchronization
 import Topology
 
 /// Remembers since when each difference has been there.
 final class DriftMemory: Sendable {
-    private let firstSeen = Mutex<[DriftItem.Identity: UnixMilliseconds]>([:])
+    private let firstSeen = Monitor<[DriftItem.Identity: UnixMilliseconds]>([:])
 
     /// The items with the time at which each was first among them; those that are gone are forgotten.
     func dated(_ items: [DriftItem]) -> [(item: DriftItem, since: UnixMilliseconds)] {
