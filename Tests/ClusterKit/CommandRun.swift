@@ -1,0 +1,48 @@
+import Platform
+import Glibc
+
+/// What a program did that ran to its end.
+public struct CommandRun: Sendable {
+    public let exitCode: Int32
+    public let output: [UInt8]
+    public let errors: String
+
+    public var text: String { String(decoding: output, as: UTF8.self) }
+
+    /// Runs `program` and blocks until it has ended.
+    ///
+    /// - Parameters:
+    ///   - program: An absolute path.
+    ///   - input: What it reads from standard input.
+    ///   - time: After which it is killed and an error thrown.
+    public init(
+        _ program: String, _ arguments: [String], input: [UInt8] = [],
+        within time: Duration = .seconds(30)
+    ) throws {
+        let directory = try ScratchDirectory("command")
+        let paths = (in: "\(directory.path)/in", out: "\(directory.path)/out",
+            err: "\(directory.path)/err")
+        try FileSystem.replace(paths.in, with: input)
+        let child = try ChildProcess(
+            program, arguments, input: paths.in, output: paths.out, errors: paths.err)
+        let status = child.waitForEnd(within: time)
+        errors = String(decoding: try FileSystem.readAll(paths.err), as: UTF8.self)
+        output = try FileSystem.readAll(paths.out)
+        switch status {
+        case .exited(let code):
+            exitCode = code
+        case .signalled(let signal):
+            throw ClusterFailure("\(program) ended by signal \(signal): \(errors)")
+        case nil:
+            throw ClusterFailure("\(program) did not end within \(time)")
+        }
+    }
+
+    /// Runs the `curl` of the system with `--silent --show-error` and what is given.
+    public static func curl(
+        _ arguments: [String], input: [UInt8] = [], within time: Duration = .seconds(30)
+    ) throws -> CommandRun {
+        try CommandRun(
+            "/usr/bin/curl", ["--silent", "--show-error"] + arguments, input: input, within: time)
+    }
+}

@@ -1,0 +1,141 @@
+import Platform
+
+/// A TCP proxy on loopback that can freeze, cut, slow down, and drop one direction.
+///
+/// Give its address where a node's would stand. All connections obey ``conduct`` from the moment it
+/// is set. Ends with its last reference.
+public final class FaultyProxy: Sendable {
+    public let port: UInt16
+    private let state: ProxyState
+
+    /// How bytes of one direction travel.
+    public enum Flow: Equatable, Sendable {
+        case open
+        /// They wait; the sockets stay open, and the sender's buffers fill.
+        case frozen
+        /// Of each connection.
+        case limited(bytesPerSecond: Int)
+        /// They vanish, though the sender is told that they arrived. A connection that has lost
+        /// bytes is cut when its flow changes again.
+        case dropped
+    }
+
+    public struct Conduct: Equatable, Sendable {
+        /// From who connects to the server behind.
+        public var toServer: Flow
+        public var toClient: Flow
+        /// Otherwise a new connection is reset at once.
+        public var acceptsConnections: Bool
+
+        public init(
+            toServer: Flow = .open, toClient: Flow = .open, acceptsConnections: Bool = true
+        ) {
+            self.toServer = toServer
+            self.toClient = toClient
+            self.acceptsConnections = acceptsConnections
+        }
+
+        public static let healthy = Conduct()
+        public static let frozen = Conduct(toServer: .frozen, toClient: .frozen)
+        public static let refusing = Conduct(acceptsConnections: false)
+    }
+
+    /// - Parameter serverPort: Of whom to connect to, on loopback.
+    public init(to serverPort: UInt16) throws(ClusterFailure) {
+        port = try FreePort.take()
+        let listener = try Socket.listening(at: port)
+        let state = ProxyState()
+        self.state = state
+        _ = WorkerThread(name: "proxy", stackBytes: 256 << 10) {
+            while !state.isClosed {
+                guard let client = listener.accepted(within: .milliseconds(50)) else { continue }
+                ProxyConnection.begin(client, to: serverPort, state)
+            }
+        }
+    }
+
+    deinit { state.close() }
+
+    public var address: String { "http://127.0.0.1:\(port)" }
+
+    public var conduct: Conduct {
+        get { state.conduct }
+        set { state.set(newValue) }
+    }
+
+    /// Resets every connection. New ones are taken or not as ``conduct`` says.
+    public func cut() { state.cut() }
+
+    /// What has passed since the start.
+    public var traffic: Traffic { state.traffic }
+
+    public struct Traffic: Sendable {
+        public var connections = 0
+        public var openConnections = 0
+        public var bytesToServer = 0
+        public var bytesToClient = 0
+    }
+}
+
+/// What the proxy's threads share.
+final class ProxyState: Sendable {
+    private let shared = Monitor(Shared())
+
+    private struct Shared {
+        var conduct = FaultyProxy.Conduct.healthy
+        var traffic = FaultyProxy.Traffic()
+        var isClosed = false
+        var nextNumber = 0
+        var connections: [Int: ProxyConnection] = [:]
+    }
+
+    var isClosed: Bool { shared.withLock { $0.isClosed } }
+    var conduct: FaultyProxy.Conduct { shared.withLock { $0.conduct } }
+    var traffic: FaultyProxy.Traffic {
+        shared.withLock { shared in
+            var traffic = shared.traffic
+            traffic.openConnections = shared.connections.count
+            return traffic
+        }
+    }
+
+    func set(_ conduct: FaultyProxy.Conduct) { shared.update { $0.conduct = conduct } }
+
+    func add(_ connection: ProxyConnection) -> Int {
+        shared.update { shared in
+            shared.nextNumber += 1
+            shared.traffic.connections += 1
+            shared.connections[shared.nextNumber] = connection
+            return shared.nextNumber
+        }
+    }
+
+    func remove(_ number: Int) { shared.update { _ = $0.connections.removeValue(forKey: number) } }
+
+    func count(_ bytes: Int, toServer: Bool) {
+        shared.withLock { shared in
+            if toServer {
+                shared.traffic.bytesToServer += bytes
+            } else {
+                shared.traffic.bytesToClient += bytes
+            }
+        }
+    }
+
+    func cut() {
+        let connections = shared.update { shared in Array(shared.connections.values) }
+        for connection in connections { connection.shut() }
+    }
+
+    func close() {
+        shared.update { $0.isClosed = true }
+        cut()
+    }
+
+    /// Blocks until the conduct is another one, the proxy closes, or the time is up.
+    func waitForChange(from conduct: FaultyProxy.Conduct, until deadline: MonotonicTime) {
+        _ = shared.wait(until: deadline) { shared -> Bool? in
+            shared.conduct != conduct || shared.isClosed ? true : nil
+        }
+    }
+}
