@@ -8,6 +8,12 @@ public struct AckOutcome: Equatable, Sendable {
     /// How many configured replicas had acknowledged the index when the wait ended.
     public var reached: Int
 
+    public init(index: LogIndex, wanted: Int, reached: Int) {
+        self.index = index
+        self.wanted = wanted
+        self.reached = reached
+    }
+
     public var isMet: Bool { reached >= wanted }
 }
 

@@ -20,8 +20,8 @@ public struct Lag: Equatable, Sendable {
 /// Remembers when which entries were appended here, so that an acknowledged index can be turned
 /// into bytes and seconds behind.
 ///
-/// Pure. Bounded: when full, the older half is thinned by merging neighbours, so old times get
-/// coarser, and never younger than they are.
+/// Pure. Bounded: when full, old neighbours are merged, so that times get coarser with age, by a
+/// sixteenth of it at most, and never younger than they are.
 ///
 /// Invariants
 ///  1. Samples ascend in index, time and bytes, and are at least ``spacing`` apart in time.
@@ -43,6 +43,8 @@ public struct LagClock: Sendable {
 
     public static let samplesMax = 1_024
     public static let spacing = Duration.milliseconds(10)
+    /// What is merged spans at most this part of its age. So a day needs some 210 samples.
+    static let coarseness = 16
 
     public init() {}
 
@@ -113,14 +115,20 @@ public struct LagClock: Sendable {
         return low < samples.count ? low : nil
     }
 
+    /// Merges neighbours as long as what they span together is short for their age.
     private mutating func thin() {
+        guard let newest = samples.last?.time else { return }
         var kept: [Sample] = []
-        let half = samples.count / 2
-        for slot in stride(from: 0, to: half, by: 2) {
-            var merged = samples[slot + 1]
-            merged.time = samples[slot].time
-            kept.append(merged)
+        for (place, sample) in samples.enumerated() {
+            let end = place + 1 < samples.count ? samples[place + 1].time : newest
+            if let last = kept.last, end - last.time <= (newest - end) / LagClock.coarseness {
+                kept[kept.count - 1].index = sample.index
+                kept[kept.count - 1].bytes = sample.bytes
+            } else {
+                kept.append(sample)
+            }
         }
-        samples.replaceSubrange(0..<half, with: kept)
+        invariant(kept.count < samples.count, "\(kept.count) samples cannot be thinned")
+        samples = kept
     }
 }
