@@ -99,7 +99,8 @@ import Testing
         #expect(feed.state == .stalled(.connectionTakesNothing))
     }
 
-    @Test func `a replica that reports, but applies nothing of what was sent, is stalled, then ended`() {
+    @Test
+    func `a replica that reports, but applies nothing of what was sent, is stalled, then ended`() {
         var feed = Self.feed()
         feed.sent(through: LogIndex(20), at: Self.at(0.5))
         for second in 1...3 { Self.beat(&feed, Double(second), received: 10) }

@@ -95,9 +95,11 @@ final class TestNode: Sendable {
     func adopt(_ replicas: TestNode...) throws {
         let before = try #require(document.value)
         let nodes = before.nodes + replicas.map(\.record)
-        let specs = before.replicas + replicas.map {
-            ReplicaSpec(node: $0.record.number, upstream: record.number)
-        }
+        let specs =
+            before.replicas
+            + replicas.map {
+                ReplicaSpec(node: $0.record.number, upstream: record.number)
+            }
         try change(to: before, nodes: nodes, replicas: specs)
         for replica in replicas {
             replica.lineage.value = lineage.value

@@ -48,7 +48,8 @@ import Topology
             peer: PeerIdentity(
                 lineage: lineage, number: number, name: name, reign: reign ?? Self.reign(3),
                 generation: Generation(4), session: "s"),
-            after: Position(index: LogIndex(index), hash: .zero), lastReign: lastReign ?? Self.reign(3),
+            after: Position(index: LogIndex(index), hash: .zero),
+            lastReign: lastReign ?? Self.reign(3),
             remoteAddress: "")
     }
 
@@ -72,15 +73,20 @@ import Topology
         #expect(try Self.answer(Self.request(lineage: nil)) == "403 other-cluster")
     }
 
-    @Test func `a primary refuses nodes outside its topology, and those of another upstream`() throws {
+    @Test func `a primary refuses nodes outside its topology, and those of another upstream`()
+        throws
+    {
         let unknown = NodeNumber(rawValue: 7)
         #expect(try Self.answer(Self.request(number: unknown)) == "403 not-in-topology")
         #expect(try Self.answer(Self.request(number: nil)) == "403 not-in-topology")
-        #expect(try Self.answer(Self.request(number: Self.three, name: "n3")) == "403 not-in-topology")
+        #expect(
+            try Self.answer(Self.request(number: Self.three, name: "n3")) == "403 not-in-topology")
         #expect(try Self.answer(Self.request(name: "n9")) == "403 not-in-topology")
     }
 
-    @Test func `who is refused for the topology gets the document, with reign and generation`() throws {
+    @Test func `who is refused for the topology gets the document, with reign and generation`()
+        throws
+    {
         let refusal = Handshake.decide(
             Self.request(number: NodeNumber(rawValue: 7)), try Self.facts(), .same)
         let body = try #require(refusal).problem
@@ -157,7 +163,8 @@ import Topology
 
     @Test func `a history that ends inside a shared reign parts at its end`() {
         let table = Self.table((1, 1, 1))
-        #expect(table.fork(last: LogIndex(60), with: table, otherLast: LogIndex(70)) == LogIndex(60))
+        #expect(
+            table.fork(last: LogIndex(60), with: table, otherLast: LogIndex(70)) == LogIndex(60))
     }
 
     @Test func `without a shared reign nothing is common`() {

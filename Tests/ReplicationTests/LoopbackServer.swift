@@ -176,7 +176,8 @@ struct LoopbackConnection {
                 guard send(size + bytes + [13, 10]) else { return false }
             case .wait:
                 let last = seen
-                seen = wakes.wait(until: .now() + .milliseconds(100)) { $0 != last ? $0 : nil } ?? last
+                seen =
+                    wakes.wait(until: .now() + .milliseconds(100)) { $0 != last ? $0 : nil } ?? last
                 var byte: UInt8 = 0
                 guard recv(socket, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) != 0
                 else { return false }
@@ -184,7 +185,9 @@ struct LoopbackConnection {
         }
     }
 
-    private func sendFile(_ path: String, _ size: UInt64, _ name: String, _ request: Request) -> Bool {
+    private func sendFile(_ path: String, _ size: UInt64, _ name: String, _ request: Request)
+        -> Bool
+    {
         guard let bounds = request.headers["range"]?.dropFirst(6).split(separator: "-"),
             bounds.count == 2, let first = UInt64(bounds[0]), let last = UInt64(bounds[1]),
             first <= last, last < size, let file = try? File(path, .read),

@@ -18,7 +18,7 @@ final class Pair: Sendable {
     let rate = Cell<UInt64?>(nil)
     private let ticking = Cell(true)
 
-    /// - Parameter entries: Values of 1 KiB that the primary has from the start.
+    /// The primary has `entries` values of 1 KiB from the start.
     init(entries: Int = 0, primary: TestNode? = nil, replica: TestNode? = nil) throws {
         server = try LoopbackServer()
         if let primary {
@@ -204,7 +204,8 @@ final class Pair: Sendable {
         #expect(eventually { pair.isEqual() })
     }
 
-    @Test func `a silent upstream is stalled within 4 s, and followed again when it speaks`() throws {
+    @Test func `a silent upstream is stalled within 4 s, and followed again when it speaks`() throws
+    {
         let pair = try Pair(entries: 5)
         defer { pair.stop() }
         try pair.start()
@@ -259,7 +260,8 @@ final class Pair: Sendable {
         #expect(version?.version == document.version)
     }
 
-    @Test func `a node that has written on its own keeps its entries and takes the others'`() throws {
+    @Test func `a node that has written on its own keeps its entries and takes the others'`() throws
+    {
         let pair = try Pair(entries: 10)
         defer { pair.stop() }
         try pair.start()

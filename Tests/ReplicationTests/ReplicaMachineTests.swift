@@ -38,7 +38,9 @@ import Topology
     static func catchingUp() -> Machine {
         var machine = machine(position: nil)
         _ = machine.take(.connected, at: start)
-        for stage in [FullSyncStage.fetch, .verify, .load] { _ = machine.take(.stage(stage), at: start) }
+        for stage in [FullSyncStage.fetch, .verify, .load] {
+            _ = machine.take(.stage(stage), at: start)
+        }
         _ = machine.take(.loaded(place(7), reign), at: start)
         return machine
     }
@@ -225,7 +227,8 @@ import Topology
 
     // MARK: - Full sync
 
-    @Test func `a loaded state catches up to where the upstream was, and only then is swapped in`() {
+    @Test func `a loaded state catches up to where the upstream was, and only then is swapped in`()
+    {
         var machine = Self.catchingUp()
         #expect(machine.state == .fullSync(.empty, .catchUp))
         #expect(

@@ -73,9 +73,10 @@ import Topology
         let before = wakes.value
         let position = try primary.put("new", [1])
         #expect(wakes.wait { $0 > before })
-        var stream = RecordStream(after: Position(
-            index: LogIndex(position.index.rawValue - 1),
-            hash: try primary.log.position(at: LogIndex(position.index.rawValue - 1)).hash))
+        var stream = RecordStream(
+            after: Position(
+                index: LogIndex(position.index.rawValue - 1),
+                hash: try primary.log.position(at: LogIndex(position.index.rawValue - 1)).hash))
         stream.push(Self.drain(feed, max: 1 << 20))
         #expect(try stream.nextRun(bytesMax: 1 << 20)?.records.last?.position == position)
     }
@@ -84,8 +85,11 @@ import Topology
         let (primary, replica, source) = try Self.pair(entries: 1_200)
         defer { primary.abdicate() }
         func code(_ position: Position) -> String? {
-            switch source.openFeed(replica.request(after: position, lastReign: Reign(
-                term: 1, holder: primary.record.number)))
+            switch source.openFeed(
+                replica.request(
+                    after: position,
+                    lastReign: Reign(
+                        term: 1, holder: primary.record.number)))
             {
             case .success: nil
             case .failure(let refusal): refusal.code
@@ -144,8 +148,9 @@ import Topology
         defer { primary.abdicate() }
         var peer = replica.identity
         peer.session = "ghost"
-        guard case .failure(let refusal) = source.acknowledge(
-            replica.report(session: "ghost", applied: primary.position), from: peer)
+        guard
+            case .failure(let refusal) = source.acknowledge(
+                replica.report(session: "ghost", applied: primary.position), from: peer)
         else {
             Issue.record("accepted")
             return
@@ -185,7 +190,9 @@ import Topology
         #expect(late.value?.isMet == false)
     }
 
-    @Test func `enforcing a topology ends links and leases of who is out of it, and only those`() throws {
+    @Test func `enforcing a topology ends links and leases of who is out of it, and only those`()
+        throws
+    {
         let (primary, replica, source) = try Self.pair()
         defer { primary.abdicate() }
         let third = try TestNode(3)
@@ -206,8 +213,9 @@ import Topology
         #expect(aborted.value)
         #expect(source.links().map(\.id) == ["a"])
         #expect(source.snapshots.oldestPinnedIndex == nil)
-        guard case .failure(let refusal) = source.snapshotFile(
-            manifest.id, manifest.files[0].name, for: peer)
+        guard
+            case .failure(let refusal) = source.snapshotFile(
+                manifest.id, manifest.files[0].name, for: peer)
         else {
             Issue.record("served")
             return

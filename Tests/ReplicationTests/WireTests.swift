@@ -54,7 +54,8 @@ extension FeedRefusal {
         ("Convoy-Node-Name", "self"), ("Convoy-Node-Name", "A"),
     ])
     func `a header that cannot be read makes no identity`(name: String, value: String) {
-        let headers = [(name, value)] + (name == "Convoy-Node-Name" ? [] : [("Convoy-Node-Name", "n1")])
+        let headers =
+            [(name, value)] + (name == "Convoy-Node-Name" ? [] : [("Convoy-Node-Name", "n1")])
         #expect(PeerIdentity(header: Self.header(headers)) == nil)
     }
 

@@ -41,6 +41,7 @@ public struct DivergedTail: Sendable {
     ///   - directory: Where the file goes.
     ///   - time: For its name.
     /// - Returns: Nil when there is nothing that the other history has not.
+    /// - Throws: ``Failure``; nothing may be replaced then.
     public static func keep(
         of engine: Engine, unlike hints: HistoryHints?, in directory: String,
         at time: UnixMilliseconds

@@ -12,7 +12,7 @@ struct TransferRate: Sendable {
     static let window = Duration.seconds(2)
     static let spacing = Duration.milliseconds(100)
 
-    /// - Parameter bytes: In all, so far.
+    /// Takes note of so many bytes in all.
     mutating func note(_ bytes: UInt64, at now: MonotonicTime) {
         if let last = samples.last, now - last.time < TransferRate.spacing { return }
         samples.append(Sample(time: now, bytes: bytes))

@@ -17,7 +17,8 @@ public struct ReplicaEnvironment: Sendable {
     public var engine: @Sendable () -> Engine?
     /// Applies entries to the given engine, if the session still counts; false: it does not, and
     /// nothing was done. The engine may be one that does not serve yet.
-    public var apply: @Sendable (_ session: UInt64, Engine, [Record], [UInt8]) throws(EngineError) -> Bool
+    public var apply:
+        @Sendable (_ session: UInt64, Engine, [Record], [UInt8]) throws(EngineError) -> Bool
     /// Makes the engine the one that counts, durably, if the session still does; false: it does not.
     public var install: @Sendable (_ session: UInt64, Engine) throws(EngineError) -> Bool
     /// A full sync has ended, or a partial sync begun: for the counters. Returns at once.
@@ -35,7 +36,8 @@ public struct ReplicaEnvironment: Sendable {
         identity: @escaping @Sendable () -> PeerIdentity, signing: PeerSigning,
         trust: TLSTrust = .system, engineOptions: EngineOptions, dataDirectory: DataDirectory,
         engine: @escaping @Sendable () -> Engine?,
-        apply: @escaping @Sendable (_ session: UInt64, Engine, [Record], [UInt8]) throws(EngineError)
+        apply:
+            @escaping @Sendable (_ session: UInt64, Engine, [Record], [UInt8]) throws(EngineError)
             -> Bool,
         install: @escaping @Sendable (_ session: UInt64, Engine) throws(EngineError) -> Bool,
         finished: @escaping @Sendable (SyncFinished) -> Void = { _ in },

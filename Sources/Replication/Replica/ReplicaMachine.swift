@@ -62,11 +62,9 @@ public struct ReplicaMachine: Sendable {
     /// A link that has streamed for so long has recovered: the next failure is a first one.
     static let settledAfter = Duration.seconds(1)
 
-    /// - Parameters:
-    ///   - position: What this node's state holds; nil or the origin: it has none.
-    ///   - lastReign: Of the entry there.
-    ///   - known: The newest topology that this node believes in.
-    ///   - forced: A full sync that is wanted whatever the upstream says.
+    /// Without a `position`, or at the origin, the node has no state; `lastReign` is of the entry
+    /// there. `known` is the newest topology that this node believes in, `forced` a full sync that is
+    /// wanted whatever the upstream says.
     public init(
         position: Position?, lastReign: Reign, known: TopologyVersion?, forced: FullSyncReason?,
         at now: MonotonicTime
@@ -80,9 +78,8 @@ public struct ReplicaMachine: Sendable {
         lastHeardAt = now
     }
 
-    /// Takes in what has happened, and answers what to do, in order.
-    ///
-    /// - Parameter chance: In 0..<1, uniform; spreads retries.
+    /// Takes in what has happened, and answers what to do, in order. `chance` is uniform in 0..<1, and
+    /// spreads retries.
     public mutating func take(
         _ event: Event, at now: MonotonicTime, chance: Double = 0.5
     ) -> [Action] {
@@ -211,8 +208,9 @@ extension ReplicaMachine {
             return startSync(.positionNotRetained, at: now)
         case .diverged(let hints, let detail):
             if case .fullSync = state { return staleSnapshot(detail, at: now, chance: chance) }
-            guard hints.map({ $0.lastReign > lastReign }) ?? false
-                || pendingSync == .historyDiverged
+            guard
+                hints.map({ $0.lastReign > lastReign }) ?? false
+                    || pendingSync == .historyDiverged
             else {
                 return fail(
                     .refused(
@@ -273,7 +271,8 @@ extension ReplicaMachine {
     ) -> [Action] {
         if let ours = known?.reign, beat.reign < ours, beat.isFresh {
             return fail(
-                .refused("lower-reign", "the origin reigns in \(beat.reign), this node knows \(ours)"),
+                .refused(
+                    "lower-reign", "the origin reigns in \(beat.reign), this node knows \(ours)"),
                 at: now, chance: chance)
         }
         let isBehind = beat.isUpstream && beat.originIndex > (position?.index ?? .zero)
@@ -297,7 +296,8 @@ extension ReplicaMachine {
             return fail(
                 .refused(
                     "not-in-topology",
-                    "the upstream refuses this node by \(version), which is not above what it knows"),
+                    "the upstream refuses this node by \(version), which is not above what it knows"
+                ),
                 at: now, chance: chance)
         }
         known = version
@@ -315,7 +315,8 @@ extension ReplicaMachine {
         case .handshake where now - lastHeardAt >= ReplicaMachine.idleMax,
             .streaming where now - lastHeardAt >= ReplicaMachine.idleMax:
             return fail(.silent(.idle), at: now, chance: chance)
-        case .streaming where now - lastProgressAt >= ReplicaMachine.stallMax
+        case .streaming
+        where now - lastProgressAt >= ReplicaMachine.stallMax
             && originIndex > (position?.index ?? .zero),
             .fullSync(_, .fetch) where now - lastProgressAt >= ReplicaMachine.stallMax,
             .fullSync(_, .catchUp) where now - lastProgressAt >= ReplicaMachine.stallMax:

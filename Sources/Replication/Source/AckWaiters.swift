@@ -56,9 +56,8 @@ struct AckWaiters: Sendable {
         return true
     }
 
-    /// Takes out everybody whose wait is met, or over.
-    ///
-    /// - Parameter indexes: Acknowledged by each configured replica: what it applied and synced.
+    /// Takes out everybody whose wait is met, or over. `indexes` are what each configured replica has
+    /// applied and synced.
     mutating func take(
         _ indexes: [(applied: LogIndex, durable: LogIndex)], at now: MonotonicTime
     ) -> [(Completion, AckOutcome)] {

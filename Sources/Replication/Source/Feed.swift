@@ -49,7 +49,7 @@ public final class Feed: Sendable {
         var isClosed = false
     }
 
-    /// - Parameter reader: Stands at the position that the replica has.
+    /// A feed from where `reader` stands: at the replica's position.
     init(
         _ request: FeedRequest, id: String, engine: Engine, reader: LogReader,
         now: MonotonicTime, origin: @escaping @Sendable () -> OriginHeartbeat?,

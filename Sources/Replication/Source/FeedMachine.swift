@@ -126,10 +126,8 @@ public struct FeedMachine: Sendable {
 
     /// A report came. What it says beyond what was sent does not count: it is not of this link.
     ///
-    /// - Parameters:
-    ///   - received: Where the stream has come to.
-    ///   - applied: What the state that serves holds of this history; nil while another one serves.
-    ///   - durable: What of it is synced.
+    /// `received` is where the stream has come to; `applied` what the state that serves holds of this
+    /// history, nil while another one serves; `durable` what of it is synced.
     public mutating func acknowledge(
         received: LogIndex, applied: LogIndex?, durable: LogIndex, at now: MonotonicTime
     ) -> Action {

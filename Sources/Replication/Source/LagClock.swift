@@ -51,9 +51,8 @@ public struct LagClock: Sendable {
     /// The last index appended, as far as is known.
     public var last: LogIndex { (samples.last ?? start)?.index ?? .zero }
 
-    /// Takes note that the log now ends with `index`. Answers are wrong if it goes back: begin anew.
-    ///
-    /// - Parameter addedBytes: What was appended since the last call.
+    /// Takes note that the log now ends with `index`, `addedBytes` longer than at the last call. An
+    /// index that goes back is passed over: begin anew with another log.
     public mutating func append(_ index: LogIndex, addedBytes: UInt64, at now: MonotonicTime) {
         guard let newest = samples.last ?? start else {
             start = Sample(time: now, index: index, bytes: 0)

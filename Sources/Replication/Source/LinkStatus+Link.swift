@@ -2,9 +2,8 @@ import Log
 import Platform
 
 extension LinkStatus {
-    /// - Parameters:
-    ///   - rate: Bytes per second that the log grows by.
-    ///   - retentionBytesMax: For how many bytes of log a replica is waited for.
+    /// The status of `link`, where the log grows by `rate` bytes per second, and a replica is waited for
+    /// as long as it lacks at most `retentionBytesMax` of it.
     init(
         _ link: LinkTable.Link, _ log: EntryLog?, _ clock: LagClock, _ rate: Double,
         _ retentionBytesMax: UInt64, at now: MonotonicTime

@@ -78,7 +78,8 @@ struct LinkTable: Sendable {
 
     /// What every replica that is heard of, directly or through others, has applied and synced of
     /// this history.
-    func acknowledged(at now: MonotonicTime) -> [NodeNumber: (applied: LogIndex, durable: LogIndex)] {
+    func acknowledged(at now: MonotonicTime) -> [NodeNumber: (applied: LogIndex, durable: LogIndex)]
+    {
         var found: [NodeNumber: (applied: LogIndex, durable: LogIndex)] = [:]
         for link in links.values {
             guard let machine = link.feed?.machine, !machine.isEnded else { continue }

@@ -53,7 +53,8 @@ public final class Source: Sendable {
         guard let session = request.peer.session else { return .failure(Source.noSession) }
         guard table.withLock({ $0.feeds.count }) < environment.linksMax else {
             return .failure(
-                FeedRefusal(503, "busy", "this node feeds \(environment.linksMax) replicas already"))
+                FeedRefusal(503, "busy", "this node feeds \(environment.linksMax) replicas already")
+            )
         }
         let now = MonotonicTime.now()
         let feed = Feed(
@@ -85,7 +86,8 @@ public final class Source: Sendable {
         guard let session = peer.session else { return .failure(Source.noSession) }
         let old = table.withLock {
             $0.begin(
-                peer, replica: replica, session: session, from: remoteAddress, feed: nil, at: .now())
+                peer, replica: replica, session: session, from: remoteAddress, feed: nil, at: .now()
+            )
         }
         old?.end(.superseded)
         environment.linksChanged()
@@ -105,7 +107,8 @@ public final class Source: Sendable {
         case .success(let replica):
             guard let file = snapshots.file(id, name, for: replica) else {
                 return .failure(
-                    FeedRefusal(404, "not-found", "no such file of a snapshot leased to \(peer.name)"))
+                    FeedRefusal(
+                        404, "not-found", "no such file of a snapshot leased to \(peer.name)"))
             }
             return .success(file)
         }
@@ -125,7 +128,8 @@ public final class Source: Sendable {
         case .success(let replica):
             guard report.node == replica, report.session == peer.session else {
                 return .failure(
-                    FeedRefusal(400, "invalid-argument", "the report is of another node or session"))
+                    FeedRefusal(400, "invalid-argument", "the report is of another node or session")
+                )
             }
             return note(report, of: replica)
         }
@@ -136,7 +140,8 @@ public final class Source: Sendable {
         let (isKnown, feed) = table.withLock { ($0.note(report, at: now), $0[replica]?.feed) }
         guard isKnown, feed != nil || report.state != ReplicaStateWord.streaming.rawValue else {
             return .failure(
-                FeedRefusal(409, "no-such-link", "no link of session \(report.session) is open here"))
+                FeedRefusal(
+                    409, "no-such-link", "no link of session \(report.session) is open here"))
         }
         snapshots.touch(replica, at: now)
         if let feed {
@@ -200,7 +205,8 @@ public final class Source: Sendable {
         }
         for link in gone {
             link.feed?.end(
-                .told("\(link.name) is no replica of this node in generation \(document.generation)"))
+                .told(
+                    "\(link.name) is no replica of this node in generation \(document.generation)"))
             snapshots.releaseAll(of: link.replica)
         }
         if !gone.isEmpty { environment.linksChanged() }
@@ -263,7 +269,9 @@ public final class Source: Sendable {
     public var bytesPerSecond: Double { clock.withLock { $0.bytesPerSecond(at: .now()) } }
 
     /// How far behind somebody is who has applied `index`.
-    public func lag(acked index: LogIndex) -> Lag { clock.withLock { $0.lag(acked: index, at: .now()) } }
+    public func lag(acked index: LogIndex) -> Lag {
+        clock.withLock { $0.lag(acked: index, at: .now()) }
+    }
 }
 
 extension ReignTable {

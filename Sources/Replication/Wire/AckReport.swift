@@ -84,7 +84,8 @@ public struct AckReport: Equatable, Sendable {
     public init?(json: JSONValue) {
         guard let node = json.node("node"), let session = json.text("session"),
             PeerIdentity.isSessionID(session), let applied = json.position("applied"),
-            let received = json.index("received_index"), let durable = json.index("durable_index"), let state = json.text("state"),
+            let received = json.index("received_index"), let durable = json.index("durable_index"),
+            let state = json.text("state"),
             state.utf8.count <= 32, let catalog = json["catalog"],
             let digest = catalog.hash("digest"), let catalogIndex = catalog.index("index"),
             let generation = json.generation("generation"),

@@ -6,14 +6,16 @@ public import Topology
 /// Signs requests to peers and checks their answers; made by the node out of the cluster secret.
 public struct PeerSigning: Sendable {
     /// What a signature adds to a request: from method, path with query, and body.
-    public var sign: @Sendable (_ method: String, _ path: String, _ body: [UInt8]) -> [(String, String)]
+    public var sign:
+        @Sendable (_ method: String, _ path: String, _ body: [UInt8]) -> [(String, String)]
     /// Whether an answer is of a peer with the secret, and to that very request.
     public var verifies: @Sendable (PeerAnswer) -> Bool
 
     public init(
-        sign: @escaping @Sendable (_ method: String, _ path: String, _ body: [UInt8]) -> [(
-            String, String
-        )],
+        sign:
+            @escaping @Sendable (_ method: String, _ path: String, _ body: [UInt8]) -> [(
+                String, String
+            )],
         verifies: @escaping @Sendable (PeerAnswer) -> Bool
     ) {
         self.sign = sign
@@ -92,9 +94,8 @@ public final class PeerClient: Sendable {
     /// How fast bodies may arrive, at once.
     func setRate(bytesPerSecond: UInt64?) { fetcher.setRate(bytesPerSecond: bytesPerSecond) }
 
-    /// Asks for a JSON document; an empty answer is `null`. Blocks.
-    ///
-    /// - Parameter path: With the query, percent-encoded.
+    /// Asks for a JSON document; an empty answer is `null`. Blocks. `path` comes with the query,
+    /// percent-encoded.
     public func call(
         _ method: String, _ path: String, body: JSONValue? = nil,
         deadlines: FetchDeadlines = FetchDeadlines(total: .seconds(10))
@@ -121,11 +122,8 @@ public final class PeerClient: Sendable {
     }
 
     /// Asks for bytes, and hands them over as they come, once the head is known to be a success of
-    /// one of `statuses`.
-    ///
-    /// - Parameters:
-    ///   - onHead: May refuse the answer, with the reason.
-    ///   - onBytes: False ends the exchange, which then returns normally.
+    /// one of `statuses`, and `onHead` has not refused it with a reason. `onBytes` ends the exchange with
+    /// false; it then returns normally.
     func stream(
         _ path: String, headers: [(String, String)] = [], deadlines: FetchDeadlines,
         statuses: Set<Int> = [200], onHead: (ResponseHead) -> String?,
@@ -172,7 +170,8 @@ public final class PeerClient: Sendable {
         }
     }
 
-    private func isGenuine(_ head: ResponseHead, _ body: [UInt8]?, of request: FetchRequest) -> Bool {
+    private func isGenuine(_ head: ResponseHead, _ body: [UInt8]?, of request: FetchRequest) -> Bool
+    {
         signing.verifies(
             PeerAnswer(requestHeaders: request.headers, head: head, body: body))
     }

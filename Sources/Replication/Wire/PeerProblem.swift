@@ -93,6 +93,7 @@ public struct ReignTable: Equatable, Sendable {
     ///   - last: The last index of this history.
     ///   - other: The other's table.
     ///   - otherLast: The last index of the other history.
+    /// - Returns: The fork; what follows it is only in one of them.
     public func fork(last: LogIndex, with other: ReignTable, otherLast: LogIndex) -> LogIndex {
         guard let shared = starts.last(where: { other.starts.contains($0) }) else { return .zero }
         return min(
