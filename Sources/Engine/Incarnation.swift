@@ -59,7 +59,8 @@ public final class DataDirectory: Sendable {
     public func makeIncarnation() throws(EngineError) -> Incarnation {
         try engine {
             let names = try FileSystem.list(path + "/data")
-            let last = names.compactMap { UInt32($0.dropFirst()) }.max() ?? 0
+            let last = names.filter(DataDirectory.isIncarnationName)
+                .compactMap { UInt32($0.dropFirst()) }.max() ?? 0
             let digits = String(last + 1)
             let name = "i" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
             let incarnation = Incarnation(path: "\(path)/data/\(name)")

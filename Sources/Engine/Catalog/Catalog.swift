@@ -92,16 +92,17 @@ public struct Catalog: Sendable {
     }
 
     /// Puts (or, with nil, removes) the record with the database key `key`.
+    ///
+    /// - Throws: After which the catalog must be dropped.
     mutating func apply(key: [UInt8], value: [UInt8]?) throws(CatalogFault) {
         guard key.count >= 2, key[0] == KeyPrefix.catalog, let kind = CatalogKind(rawValue: key[1])
         else { throw CatalogFault(key: key) }
         let id = Array(key[2...])
         if let old = encodedRecord(kind, id) { digest = digest &- Hash128(of: key + old) }
-        guard set(kind, id, value) else { throw CatalogFault(key: key) }
-        if let value {
-            digest = digest &+ Hash128(of: key + value)
-            invariant(encodedRecord(kind, id) == value, "catalog record changed by decoding")
+        guard set(kind, id, value), encodedRecord(kind, id) == value else {
+            throw CatalogFault(key: key)
         }
+        if let value { digest = digest &+ Hash128(of: key + value) }
     }
 
     /// The record as it stands on disk.
@@ -141,8 +142,12 @@ public struct Catalog: Sendable {
             }
         case .reign:
             guard let value, let start = ReignStart(encoded: id, index: value) else { return false }
-            reigns.append(start)
-            reigns.sort { $0.reign < $1.reign }
+            let place = reigns.partitioningIndex { $0.reign >= start.reign }
+            if place < reigns.count, reigns[place].reign == start.reign {
+                reigns[place] = start
+            } else {
+                reigns.insert(start, at: place)
+            }
             return true
         case .sequence:
             guard let value, id.count == 1, let word = CatalogCodec.word(value) else { return false }
@@ -170,20 +175,29 @@ public struct Catalog: Sendable {
     private mutating func setNamespace(_ id: [UInt8], _ value: [UInt8]?) -> Bool {
         guard let id = NamespaceID(encoded: id) else { return false }
         let old = namespaces[id]
-        if let old { remove(name: old.record.name) }
         guard let value else {
+            if let old { remove(name: old.record.name) }
             namespaces[id] = nil
             return true
         }
-        guard let record = NamespaceRecord(id: id.encoded, decoding: value) else { return false }
-        namespaces[id] = Namespace(record: record, usage: old?.usage ?? NamespaceUsage())
-        idByName[record.name] = id
-        if isLoading {
-            names.append(record.name)
-        } else {
-            names.insert(record.name, at: firstName(notBelow: record.name.rawValue))
+        guard let record = NamespaceRecord(id: id.encoded, decoding: value),
+            idByName[record.name] ?? id == id
+        else { return false }
+        if record.name != old?.record.name {
+            if let old { remove(name: old.record.name) }
+            add(name: record.name, of: id)
         }
+        namespaces[id] = Namespace(record: record, usage: old?.usage ?? NamespaceUsage())
         return true
+    }
+
+    private mutating func add(name: NamespaceName, of id: NamespaceID) {
+        idByName[name] = id
+        if isLoading {
+            names.append(name)
+        } else {
+            names.insert(name, at: firstName(notBelow: name.rawValue))
+        }
     }
 
     private mutating func remove(name: NamespaceName) {

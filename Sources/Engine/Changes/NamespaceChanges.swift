@@ -45,6 +45,9 @@ public struct CreateNamespaces: Change {
     public var bytes: Int { seeds.count * 256 }
 
     public func decide(_ section: inout DecidingSection) throws(Refusal) -> [NamespaceRecord] {
+        guard seeds.count <= CreateNamespaces.countMax else {
+            throw .limitReached("\(CreateNamespaces.countMax) namespaces in one change")
+        }
         var seen: Set<NamespaceName> = []
         for seed in seeds {
             guard section.catalog.namespace(named: seed.name) == nil, seen.insert(seed.name).inserted

@@ -129,9 +129,10 @@ extension DecidingSection {
         putRecord(.topologyHistory, document.generation.encoded, encoded)
         let generation = document.generation.rawValue
         if generation > ChangeTopology.historyMax {
+            // All that are older: a claim that becomes the document may skip generations.
             let oldest = Generation(generation - ChangeTopology.historyMax)
-            if catalog.topology(of: oldest) != nil {
-                removeRecord(.topologyHistory, oldest.encoded)
+            for old in catalog.generations.reversed().prefix(while: { $0 <= oldest }) {
+                removeRecord(.topologyHistory, old.encoded)
             }
         }
         let next = document.nextNumber(after: NodeNumber(rawValue: catalog.nextNodeNumber))

@@ -63,9 +63,11 @@ public struct WriteKeys: Change {
 
     /// What a write adds to the log besides its key and value, at most.
     private static let overheadBytes = 48
+    /// What the payload of an entry with one namespace adds, at most.
+    private static let payloadOverheadBytes = 32
 
     public var bytes: Int {
-        writes.reduce(0) { sum, write in
+        writes.reduce(WriteKeys.payloadOverheadBytes) { sum, write in
             switch write {
             case .put(let key, let value): sum + key.count + value.count + WriteKeys.overheadBytes
             case .delete(let key): sum + key.count + WriteKeys.overheadBytes

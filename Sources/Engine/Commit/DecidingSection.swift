@@ -48,7 +48,9 @@ public struct DecidingSection {
     /// The entry being decided.
     public var index: LogIndex { transition.header.position.index.next }
 
+    /// Of the entry being decided.
     var openBytes: Int { operations.bytes.count }
+    var openWrites: UInt32 { operations.count }
 
     func usage(_ namespace: NamespaceID) -> Usage {
         usages[namespace] ?? transition.usage(namespace)
@@ -111,6 +113,10 @@ public struct DecidingSection {
 
     /// Closes what was written into an entry. Without writes there is none, but for barriers.
     mutating func record(_ kind: EntryKind) {
+        defer {
+            operations = WriteOperations()
+            usages = [:]
+        }
         guard operations.count > 0 || kind == .barrier else { return }
         let counters = usages.sorted { $0.key < $1.key }.map { (namespace: $0.key, usage: $0.value) }
         let payload = EntryPayload(counters: counters, operations: operations)
@@ -123,7 +129,5 @@ public struct DecidingSection {
             fatalError("invariant broken: our own entry cannot be applied: \(error)")
         }
         records.append(record)
-        operations = WriteOperations()
-        usages = [:]
     }
 }

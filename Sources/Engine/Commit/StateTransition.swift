@@ -43,6 +43,9 @@ struct StateTransition {
         guard index == header.position.index.next else {
             throw .notNext("entry \(index) does not follow \(header.position.index)")
         }
+        guard record.previousHash == header.position.hash else {
+            throw .notNext("entry \(index) follows another history than \(header.position)")
+        }
         guard record.reign >= header.reign else {
             throw .notNext("entry \(index) of reign \(record.reign) is below \(header.reign)")
         }
@@ -82,7 +85,10 @@ struct StateTransition {
             case .delete(let key) where key.first == KeyPrefix.catalog:
                 try engine { try catalog.apply(key: key, value: nil) }
                 touched = true
-            case .deleteRange(let from, _) where from.first == KeyPrefix.data: break
+            case .deleteRange(let from, let to)
+            where from.first == KeyPrefix.data && to.first == KeyPrefix.data
+                && from.lexicographicallyPrecedes(to):
+                break
             case .delete(let key) where key.first == KeyPrefix.counters: break
             case .put, .delete, .deleteRange:
                 throw .notNext("entry \(index) writes where entries of its kind cannot")

@@ -83,8 +83,8 @@ public struct WriteOperations: Equatable, Sendable {
         return reader.isAtEnd ? operations : nil
     }
 
-    /// Whether a range of bytes holds exactly `count` whole operations, every one on data keys.
-    /// Reads no more than tags and lengths.
+    /// Whether a range of bytes holds exactly `count` whole puts and deletes of data keys. RocksDB
+    /// would only find out after some of them are visible. Reads no more than tags and lengths.
     static func areWholeDataWrites(_ bytes: [UInt8], in range: Range<Int>, count: UInt32) -> Bool {
         var reader = ByteReader(bytes, in: range)
         for _ in 0..<count {
@@ -92,7 +92,7 @@ public struct WriteOperations: Equatable, Sendable {
             let strings: Int
             switch tag {
             case tagDelete: strings = 1
-            case tagPut, tagDeleteRange: strings = 2
+            case tagPut: strings = 2
             default: return false
             }
             for string in 0..<strings {
