@@ -1,3 +1,4 @@
+public import Engine
 public import Replication
 import Topology
 
@@ -32,5 +33,12 @@ extension Node {
         let rule = InSyncRule(
             primaryCatalog: primary?.catalog, generation: generation, lagMax: options.inSyncLag)
         return rule.holds(for: own)
+    }
+}
+
+extension OperationView {
+    /// Of an operation that has just begun.
+    public init(begun record: OperationRecord) {
+        self.init(record: record, steps: [], progress: nil)
     }
 }

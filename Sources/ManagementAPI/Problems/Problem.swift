@@ -1,4 +1,4 @@
-public import HTTPServer
+import HTTPServer
 public import JSON
 
 /// A refusal as clients see it: `application/problem+json` (RFC 9457).

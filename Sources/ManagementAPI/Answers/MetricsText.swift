@@ -1,0 +1,42 @@
+/// Writes metrics as Prometheus reads them.
+struct MetricsText {
+    private(set) var bytes: [UInt8] = []
+
+    /// What a metric is; once, before its values.
+    mutating func begin(_ name: String, _ type: String, _ help: String) {
+        line("# HELP \(name) \(help)")
+        line("# TYPE \(name) \(type)")
+    }
+
+    mutating func add(_ name: String, _ labels: [(String, String)], _ value: Double) {
+        let shown = value == value.rounded() && abs(value) < 1e15 ? "\(Int64(value))" : "\(value)"
+        let inside = labels.map { "\($0.0)=\"\(MetricsText.escaped($0.1))\"" }.joined(separator: ",")
+        line(inside.isEmpty ? "\(name) \(shown)" : "\(name){\(inside)} \(shown)")
+    }
+
+    /// Nothing when the value is not known.
+    mutating func gauge(
+        _ name: String, _ help: String, _ value: Double?, _ labels: [(String, String)] = []
+    ) {
+        guard let value else { return }
+        begin(name, "gauge", help)
+        add(name, labels, value)
+    }
+
+    mutating func counter(_ name: String, _ help: String, _ value: UInt64?) {
+        guard let value else { return }
+        begin(name, "counter", help)
+        add(name, [], Double(value))
+    }
+
+    private mutating func line(_ text: String) {
+        bytes += Array(text.utf8)
+        bytes.append(UInt8(ascii: "\n"))
+    }
+
+    private static func escaped(_ text: String) -> String {
+        guard text.contains(where: { $0 == "\\" || $0 == "\"" || $0 == "\n" }) else { return text }
+        return text.map { $0 == "\\" ? "\\\\" : $0 == "\"" ? "\\\"" : $0 == "\n" ? "\\n" : String($0) }
+            .joined()
+    }
+}

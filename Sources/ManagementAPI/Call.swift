@@ -1,0 +1,112 @@
+import Engine
+import HTTPServer
+import JSON
+import Node
+import Platform
+import Topology
+
+/// One request that was let in, on its way to its answer.
+struct Call: Sendable {
+    let api: ManagementAPI
+    let request: Request
+    let route: Route
+    let parameters: [(name: String, value: String)]
+    let query: Query
+    let caller: Caller
+    let exchange: Exchange
+    let began: MonotonicTime
+
+    var node: Node { api.node }
+    var head: RequestHead { request.head }
+
+    /// The value of a parameter of the route's template.
+    func parameter(_ name: String) -> String {
+        guard let value = parameters.first(where: { $0.name == name })?.value else {
+            fatalError("\(route.template.text) has no {\(name)}")
+        }
+        return value
+    }
+
+    // MARK: - Answering
+
+    func respond(_ response: Response) {
+        exchange.respond(api.finish(response, for: head))
+        api.counters[route.number].count(status: response.status, duration: .now() - began)
+    }
+
+    func respond(_ problem: Problem) { respond(problem.response(requestID: head.requestID)) }
+
+    /// Has the answer made on a thread that may block; refuses when too much waits for one.
+    func later(
+        on errands: Errands, _ work: @escaping @Sendable () throws(Problem) -> Route.Outcome
+    ) throws(Problem) -> Route.Outcome {
+        let isTaken = errands.run {
+            do throws(Problem) {
+                if case .response(let response) = try work() { respond(response) }
+            } catch {
+                respond(error)
+            }
+        }
+        guard isTaken else {
+            throw .busy("Too much of this goes on at this node already. Nothing was done; try again.")
+        }
+        return .later
+    }
+
+    // MARK: - Reading
+
+    /// The state that serves now.
+    func engine() throws(Problem) -> Engine {
+        guard let engine = node.engine else { throw Problem(ChangeFailure.notReady) }
+        return engine
+    }
+
+    /// The body as JSON.
+    func document(valuesMax: Int = 1_000_000) throws(Problem) -> JSONValue {
+        do throws(JSONError) {
+            return try JSONValue(parsing: request.body, valuesMax: valuesMax)
+        } catch {
+            throw Problem(error)
+        }
+    }
+
+    /// Why a change is made, as the header `X-Change-Reason` says.
+    func changeReason() throws(Problem) -> String? {
+        guard let reason = head.header(Call.reasonHeader), !reason.isEmpty else { return nil }
+        guard reason.utf8.count <= TopologyDocument.reasonBytesMax, !reason.contains("\u{FFFD}")
+        else {
+            throw .invalidArgument(
+                "\(Call.reasonHeader) must be UTF-8 of at most \(TopologyDocument.reasonBytesMax) bytes."
+            )
+        }
+        return reason
+    }
+
+    private static let reasonHeader = "X-Change-Reason"
+
+    // MARK: - Changing
+
+    /// Hands a change to the node, and answers when it is done.
+    ///
+    /// - Parameter isLarge: The answer takes long to build: not on the committer's thread.
+    func commit<C: Change>(
+        _ change: C, needsSpace: Bool = true, acks: AckDemand? = nil, isLarge: Bool = false,
+        _ answer: @escaping @Sendable (Committed<C.Answer>) -> Response
+    ) -> Route.Outcome {
+        node.submit(change, needsSpace: needsSpace, acks: acks) { result in
+            switch result {
+            case .failure(let failure):
+                respond(problem(failure))
+            case .success(let committed):
+                if isLarge, api.parsing.run({ respond(answer(committed)) }) { return }
+                respond(answer(committed))
+            }
+        }
+        return .later
+    }
+
+    /// The problem of a change that failed; for a node that is not primary, where to send it.
+    func problem(_ failure: ChangeFailure) -> Problem {
+        api.problem(failure, head: head, redirects: (try? query.flag(Route.redirect)) ?? false)
+    }
+}

@@ -1,0 +1,230 @@
+import Engine
+public import HTTPServer
+import Log
+public import Node
+import Platform
+import Replication
+import Synchronization
+import Topology
+
+/// The HTTP side of a node: resources, problems, the router's table.
+///
+/// Nothing here waits on an HTTP thread: changes are handed to the node and answered from its
+/// threads, and what takes long runs on ``Errands``.
+///
+/// Each request is checked in this order: Host, Origin, route, credential, whether this node takes
+/// changes, Content-Type, size of the body; then it is the resource's.
+public final class ManagementAPI: Sendable {
+    let node: Node
+    let settings: APISettings
+    let page: PageFiles
+    /// Large documents, and what else costs an HTTP thread too much time.
+    let parsing = Errands("api", threadsMax: 2, waitingMax: 256)
+    /// What peers ask of the disk: a checkpoint takes seconds.
+    let peerWork = Errands("api-peers", threadsMax: 16, waitingMax: 64)
+    /// For each of the router's routes, and one for paths that there are not.
+    let counters: [RouteCounters]
+    let heldSince = HeldConditions()
+    let peerGate: PeerGate
+    let router: Router
+    private let healthRouter: Router
+    private let hosts: HostRule
+
+    /// JSON bodies above this are read on a thread of ours.
+    private static let inlineBytesMax = 64 << 10
+
+    public init(node: Node, settings: APISettings) {
+        self.node = node
+        self.settings = settings
+        router = Router(RouteTable.routes)
+        healthRouter = Router(RouteTable.healthRoutes)
+        hosts = HostRule(allowed: settings.allowedHosts, port: settings.port)
+        page = PageFiles(settings.pageFiles)
+        peerGate = PeerGate(secret: settings.secret)
+        counters = (0...RouteTable.routes.count).map { _ in RouteCounters() }
+    }
+
+    /// For the main listener.
+    public var handler: RequestHandler { handler(router) }
+
+    /// For the listener of `--health`, which no load on the main one can reach.
+    public var healthHandler: RequestHandler { handler(healthRouter) }
+
+    private func handler(_ router: Router) -> RequestHandler {
+        RequestHandler(
+            admit: { [self] head in admit(head, router) },
+            handle: { [self] request, exchange in handle(request, exchange, router) },
+            refusals: refusals)
+    }
+
+    // MARK: - Letting in
+
+    /// What a request that was let in needs from here on.
+    struct Admission {
+        var route: Route
+        var parameters: [(name: String, value: String)]
+        var query: Query
+        var caller: Caller
+    }
+
+    private func admit(_ head: RequestHead, _ router: Router) -> BodyPolicy {
+        // Without a body nothing is gained by an early answer.
+        guard head.hasBody else { return .collect(bytesMax: 0) }
+        var place = counters.count - 1
+        do throws(Problem) {
+            let admission = try admission(of: head, router, &place)
+            return .collect(bytesMax: admission.route.body.bytesMax)
+        } catch {
+            counters[place].count(status: error.status, duration: nil)
+            return .reject(finish(error.response(requestID: head.requestID), for: head))
+        }
+    }
+
+    /// - Parameter place: Of the counters, as soon as the route is known.
+    private func admission(
+        of head: RequestHead, _ router: Router, _ place: inout Int
+    ) throws(Problem) -> Admission {
+        if let refusal = hosts.refusal(of: head.host) { throw refusal }
+        if head.method != .get {
+            let refusal = OriginRule.refusal(
+                method: head.method, origin: head.header("Origin"),
+                site: head.header("Sec-Fetch-Site"), host: head.host, isSecure: head.secure)
+            if let refusal { throw refusal }
+        }
+        let (route, parameters) = try resolve(head, router)
+        place = route.number
+        let gate = Gate(catalog: node.engine?.state.catalog)
+        let caller = try gate.admit(
+            head, to: scope(of: route), namespace: parameters.first { $0.name == "ns" }?.value)
+        let query = try Query(head.query, allowing: route.query)
+        if case .changes(let needsSpace) = route.effect,
+            let failure = node.earlyRefusal(needsSpace: needsSpace)
+        {
+            throw problem(failure, head: head, redirects: try query.flag(Route.redirect))
+        }
+        if case .json = route.body { try checkContentType(head) }
+        return Admission(route: route, parameters: parameters, query: query, caller: caller)
+    }
+
+    private func resolve(
+        _ head: RequestHead, _ router: Router
+    ) throws(Problem) -> (Route, [(name: String, value: String)]) {
+        switch router.resolve(head.method, head.segments) {
+        case .found(let route, let parameters): return (route, parameters)
+        case .methodNotAllowed(let methods): throw .methodNotAllowed(methods)
+        case .notFound:
+            throw .notFound("There is nothing at this path. GET /openapi.json lists every path.")
+        }
+    }
+
+    private func scope(of route: Route) -> Scope {
+        settings.opensMetrics && route.template.text == MetricsResource.path ? .open : route.scope
+    }
+
+    private func checkContentType(_ head: RequestHead) throws(Problem) {
+        let type = head.header("Content-Type")
+        guard type != nil || head.hasBody else { return }
+        guard let type, ContentType.isJSON(type) else { throw .unsupportedMediaType }
+    }
+
+    // MARK: - Handling
+
+    private func handle(_ request: Request, _ exchange: Exchange, _ router: Router) {
+        let began = MonotonicTime.now()
+        var place = counters.count - 1
+        do throws(Problem) {
+            let admission = try admission(of: request.head, router, &place)
+            let call = Call(
+                api: self, request: request, route: admission.route,
+                parameters: admission.parameters, query: admission.query,
+                caller: admission.caller, exchange: exchange, began: began)
+            try start(call)
+        } catch {
+            exchange.respond(
+                finish(error.response(requestID: request.head.requestID), for: request.head))
+            counters[place].count(status: error.status, duration: .now() - began)
+        }
+    }
+
+    private func start(_ call: Call) throws(Problem) {
+        let body = call.request.body
+        if case .none = call.route.body, !body.isEmpty, body != Array("{}".utf8) {
+            throw .invalidArgument("This request takes no body.")
+        }
+        guard case .json = call.route.body, body.count > ManagementAPI.inlineBytesMax else {
+            return try perform(call)
+        }
+        let isTaken = parsing.run { [self] in
+            do throws(Problem) {
+                try perform(call)
+            } catch {
+                call.respond(error)
+            }
+        }
+        guard isTaken else { throw .busy("Too many large documents at once. Try again.") }
+    }
+
+    private func perform(_ call: Call) throws(Problem) {
+        switch try call.route.run(call) {
+        case .response(let response): call.respond(response)
+        case .later: return
+        }
+    }
+
+    // MARK: - Answering
+
+    /// What every answer has: the request's id, and among nodes who answers, signed.
+    func finish(_ response: Response, for head: RequestHead) -> Response {
+        var response = response
+        response.headers.append((Headers.requestID, head.requestID))
+        if PeerGate.isPeerPath(head) {
+            response.headers += node.peerIdentity.headers.map { (name: $0.0, value: $0.1) }
+            peerGate.sign(&response, for: head)
+        }
+        return response
+    }
+
+    func problem(_ failure: ChangeFailure, head: RequestHead, redirects: Bool) -> Problem {
+        let problem = Problem(failure, lineage: node.peerIdentity.lineage)
+        guard redirects, case .notPrimary(let primary) = failure else { return problem }
+        let query = head.rawQuery.isEmpty ? [] : [UInt8(ascii: "?")] + head.rawQuery
+        let target = String(decoding: head.rawPath + query, as: UTF8.self)
+        var redirect = problem.with(header: "Location", primary.address.url + target)
+        redirect.status = 307
+        return redirect
+    }
+
+    /// The answers that the listener gives on its own.
+    private var refusals: RequestHandler.Refusals {
+        @Sendable func answer(_ problem: Problem, _ head: RequestHead) -> Response {
+            finish(problem.response(requestID: head.requestID), for: head)
+        }
+        return RequestHandler.Refusals(
+            malformed: { detail, requestID in
+                var response = Problem.malformedRequest(detail).response(requestID: requestID)
+                response.headers.append((Headers.requestID, requestID))
+                return response
+            },
+            tooLarge: { head, bytesMax in
+                answer(
+                    .tooLarge("The body may have at most \(bytesMax) bytes.", limitBytes: bytesMax),
+                    head)
+            },
+            busy: { answer(.busy("Too many bodies are on their way. Try again."), $0) },
+            stopping: { answer(.stopping, $0) },
+            unreadable: { answer(.internalError("The file cannot be read."), $0) })
+    }
+}
+
+/// The header `Content-Type`, as far as it matters.
+enum ContentType {
+    /// `application/json`, alone or with the charset UTF-8.
+    static func isJSON(_ text: String) -> Bool {
+        let parts = text.lowercased().split(separator: ";", omittingEmptySubsequences: false)
+            .map { $0.filter { $0 != " " && $0 != "\t" } }
+        guard parts.first == "application/json" else { return false }
+        return parts.dropFirst().allSatisfy {
+            $0 == "charset=utf-8" || $0 == "charset=\"utf-8\""
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import Access
+import HTTPServer
+import JSON
+import Node
+import Platform
+import Replication
+import Synchronization
+import Topology
+
+/// Who may speak as a node: with a cluster secret, whoever signs with it; without, this machine.
+final class PeerGate: Sendable {
+    private let secret: ClusterSecret?
+    private let nonces = Mutex(NonceMemory())
+
+    private static let prefix = Array("/replication/".utf8)
+
+    init(secret: ClusterSecret?) { self.secret = secret }
+
+    static func isPeerPath(_ head: RequestHead) -> Bool { head.rawPath.starts(with: prefix) }
+
+    /// Throws unless the request is a peer's. To be asked once: a nonce is taken once.
+    func verify(_ request: Request) throws(Problem) {
+        let head = request.head
+        guard let secret else {
+            guard head.remoteIsLoopback else {
+                throw .peerNotTrusted(
+                    "This node has no cluster secret, so it trusts nodes of its own machine only. Start both with --cluster-secret-file.")
+            }
+            return
+        }
+        guard let time = head.header(SignatureHeader.time).flatMap(UInt64.init(_:)),
+            let nonce = head.header(SignatureHeader.nonce),
+            let signature = head.header(SignatureHeader.signature)
+        else {
+            throw .peerNotTrusted("The request is not signed. Start the other node with the cluster secret, too.")
+        }
+        let at = UnixMilliseconds(rawValue: time)
+        let expected = secret.signature(
+            method: head.method.name, target: target(of: head), body: request.body, time: at,
+            nonce: nonce)
+        guard ClusterSecret.areEqual(signature, expected) else {
+            throw .peerNotTrusted("The signature is not made with this cluster's secret.")
+        }
+        guard nonces.withLock({ $0.accepts(nonce: nonce, time: at, now: .now()) }) else {
+            throw .peerNotTrusted(
+                "The signature was used before, or its time is more than \(ClusterSecret.timeWindow.components.seconds) s from this node's clock.")
+        }
+    }
+
+    /// Signs the answer to a request that has a nonce.
+    func sign(_ response: inout Response, for head: RequestHead) {
+        guard let secret, let nonce = head.header(SignatureHeader.nonce) else { return }
+        let body: [UInt8]? =
+            switch response.body {
+            case .none: []
+            case .bytes(let bytes): bytes
+            case .file, .stream: nil
+            }
+        response.headers.append(
+            (
+                SignatureHeader.signature,
+                secret.answerSignature(nonce: nonce, status: response.status, body: body)
+            ))
+    }
+
+    private func target(of head: RequestHead) -> String {
+        let query = head.rawQuery.isEmpty ? [] : [UInt8(ascii: "?")] + head.rawQuery
+        return String(decoding: head.rawPath + query, as: UTF8.self)
+    }
+}
+
+extension Route {
+    /// An operation between nodes.
+    ///
+    /// - Parameter admitsStrangers: Nodes of other clusters, and of none, may ask too.
+    static func peer(
+        _ method: HTTPMethod, _ template: String, body: BodyRule = .none, query: [String] = [],
+        admitsStrangers: Bool = false,
+        _ run: @escaping @Sendable (Call, PeerIdentity) throws(Problem) -> Outcome
+    ) -> Route {
+        Route(method, template, .peer, body: body, query: query) {
+            call throws(Problem) -> Outcome in
+            try call.api.peerGate.verify(call.request)
+            guard let peer = PeerIdentity(header: { call.head.header($0) }) else {
+                throw .invalidArgument("The headers do not say which node asks.")
+            }
+            let own = call.node.peerIdentity.lineage
+            guard admitsStrangers || own == nil || peer.lineage == own else {
+                throw .otherCluster(call.ownWord)
+            }
+            return try run(call, peer)
+        }
+    }
+}
+
+extension Call {
+    /// What this node knows of the topology, for a peer that it refuses.
+    var ownWord: [(String, JSONValue)] {
+        guard let lineage = node.peerIdentity.lineage, let document = node.document else { return [] }
+        return PeerVersion(lineage: lineage, version: document.version, document: nil).members
+    }
+}

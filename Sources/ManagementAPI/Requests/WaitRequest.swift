@@ -1,0 +1,90 @@
+import HTTPServer
+import JSON
+import Node
+import Platform
+
+/// What a request waits for before it is answered: `?wait=…&timeout=30s&stable_for=0s`.
+struct WaitRequest: Sendable {
+    var predicates: [WaitPredicate]
+    var timeout: Duration
+    var stableFor: Duration
+
+    static let parameters = ["wait", "timeout", "stable_for"]
+    static let timeoutDefault: Duration = .seconds(30)
+    /// As openapi/convoy.yaml says.
+    static let predicatesMax = 8
+
+    /// - Parameter admitted: Some that can be asked of the subject, for the refusal.
+    init(_ query: Query, about subject: WaitSubject, admitted: String) throws(Problem) {
+        timeout =
+            try query.duration("timeout", max: WaitHub.timeoutMax) ?? WaitRequest.timeoutDefault
+        stableFor = try query.duration("stable_for", max: WaitHub.timeoutMax) ?? .zero
+        predicates = []
+        for text in query.all(Query.repeatable) {
+            guard let predicate = WaitPredicate(text), subject.admits(predicate) else {
+                throw .invalidArgument("wait must be one of \(admitted).")
+            }
+            predicates.append(predicate)
+        }
+        guard predicates.count <= WaitRequest.predicatesMax else {
+            throw .invalidArgument("wait may be there \(WaitRequest.predicatesMax) times at most.")
+        }
+    }
+}
+
+extension Call {
+    /// Answers with `current` once all that the request waits for holds; at once if that is nothing.
+    ///
+    /// - Parameter current: The subject as it is now; nil when there is none.
+    func answer(
+        _ subject: WaitSubject, admitted: String, _ current: @escaping @Sendable () -> JSONValue?
+    ) throws(Problem) -> Route.Outcome {
+        let request = try WaitRequest(query, about: subject, admitted: admitted)
+        guard let now = current() else { throw gone(subject) }
+        guard !request.predicates.isEmpty else { return .response(.json(now)) }
+        let isWaiting = node.waits.wait(
+            for: subject, request.predicates, stableFor: request.stableFor,
+            until: .now() + request.timeout
+        ) { outcome in
+            switch outcome {
+            case .met:
+                if let value = current() { respond(.json(value)) } else { respond(gone(subject)) }
+            case .unmet(let predicates):
+                respond(unmet(predicates, after: request.timeout, current()))
+            case .operationFailed:
+                respond(
+                    Problem.conflict(
+                        "operation-failed",
+                        "The operation has ended, but did not succeed; current says why."
+                    ).with("current", .orNull(current())))
+            case .gone:
+                respond(gone(subject))
+            case .stopping:
+                respond(.stopping)
+            }
+        }
+        guard isWaiting else {
+            throw .tooManyRequests(
+                "\(WaitHub.waitersMax) requests wait at this node already. Try again, or ask without wait.")
+        }
+        return .later
+    }
+
+    private func unmet(
+        _ predicates: [WaitPredicate], after timeout: Duration, _ current: JSONValue?
+    ) -> Problem {
+        Problem(
+            504, "wait-timeout",
+            "What was waited for did not come within \(timeout.inSeconds) s; unmet says what, current how it is."
+        ).with("unmet", .array(predicates.map { .string("\($0)") }))
+            .with("current", .orNull(current))
+    }
+
+    private func gone(_ subject: WaitSubject) -> Problem {
+        switch subject {
+        case .sync: .notReady("The state of the cluster is not known.")
+        case .node: .notFound("There is no such node. GET /v1/nodes lists them.")
+        case .operation: .notFound("There is no such operation. GET /v1/operations lists them.")
+        }
+    }
+}

@@ -1,0 +1,26 @@
+import HTTPServer
+import JSON
+import Node
+import Platform
+import Topology
+
+/// Where what runs differs from what is configured.
+enum DriftResource {
+    static let routes: [Route] = [Route(.get, "/v1/topology/drift", .clusterRead, get)]
+
+    private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
+        let items = call.node.driftItems()
+        return .response(
+            .json([
+                "converged": .bool(items.isEmpty),
+                "items": .array(
+                    items.map { item, since in
+                        [
+                            "kind": .string(item.kind.rawValue), "node": .string(item.node),
+                            "since": .string(since.rfc3339),
+                            "detail": .string(Sentence.of(item.detail)),
+                        ]
+                    }),
+            ]))
+    }
+}

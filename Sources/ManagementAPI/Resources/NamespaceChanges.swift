@@ -1,0 +1,136 @@
+import Access
+import Engine
+import HTTPServer
+import JSON
+import Log
+import Node
+
+/// Making, changing, emptying and removing namespaces.
+enum NamespaceChanges {
+    static let routes: [Route] = [
+        Route(
+            .post, "/v1/namespaces", .namespacesWrite, body: body,
+            effect: .changes(needsSpace: true), create),
+        Route(
+            .post, "/v1/namespaces/batch", .namespacesWrite, body: body,
+            effect: .changes(needsSpace: true), createMany),
+        Route(
+            .patch, "/v1/namespaces/{ns}", .namespacesWrite, body: body,
+            effect: .changes(needsSpace: false), change),
+        Route(
+            .delete, "/v1/namespaces/{ns}", .namespacesWrite, effect: .changes(needsSpace: false),
+            remove),
+        Route(
+            .post, "/v1/namespaces/{ns}/flush", .namespaceWrite,
+            effect: .changes(needsSpace: false), flush),
+    ]
+
+    private static let body = Route.BodyRule.json(bytesMax: Route.BodyRule.jsonBytesMax)
+    private static let quotaFields = ["quota_keys", "quota_bytes"]
+    /// What JSON readers hold exactly.
+    private static let quotaMax = 1 << 53 - 1
+
+    private static func create(_ call: Call) throws(Problem) -> Route.Outcome {
+        let faults = FaultList()
+        let fields = Fields(try call.document(), allowing: ["name"] + quotaFields, faults)
+        let name = self.name(fields, isRequired: true)
+        let quotas = self.quotas(fields)
+        try faults.check()
+        guard let name else { throw .validationFailed(faults.faults) }
+        let token = Token(kind: .namespace)
+        let seed = NamespaceSeed(
+            name: name, quotaKeys: quotas.keys ?? nil, quotaBytes: quotas.bytes ?? nil,
+            token: token.seed)
+        return call.commit(CreateNamespaces([seed])) { committed in
+            var document = committed.answer[0].json(Usage()).objectValue ?? [:]
+            document["token"] = .string(token.text)
+            return .json(
+                .object(document), status: 201,
+                headers: [
+                    ("Location", "/v1/namespaces/\(name)"),
+                    (Headers.index, "\(committed.position.index)"),
+                ])
+        }
+    }
+
+    private static func createMany(_ call: Call) throws(Problem) -> Route.Outcome {
+        let faults = FaultList()
+        let fields = Fields(try call.document(), allowing: ["create"], faults)
+        let list = fields.list("create", count: 1...CreateNamespaces.countMax, isRequired: true)
+        let names = (list ?? []).compactMap { item in
+            name(Fields(item.value, at: item.pointer, allowing: ["name"], faults), isRequired: true)
+        }
+        try faults.check()
+        // Ten thousand tokens take a while to make.
+        return try call.later(on: call.api.parsing) { () throws(Problem) -> Route.Outcome in
+            let tokens = names.map { _ in Token(kind: .namespace) }
+            let seeds = zip(names, tokens).map { NamespaceSeed(name: $0, token: $1.seed) }
+            return call.commit(CreateNamespaces(seeds), isLarge: true) { committed in
+                let items = zip(committed.answer, tokens).map { record, token -> JSONValue in
+                    [
+                        "name": .string(record.name.rawValue), "id": JSONValue(record.id.rawValue),
+                        "token": .string(token.text),
+                    ]
+                }
+                return .json(
+                    ["items": .array(items)], status: 201,
+                    headers: [(Headers.index, "\(committed.position.index)")])
+            }
+        }
+    }
+
+    private static func change(_ call: Call) throws(Problem) -> Route.Outcome {
+        let faults = FaultList()
+        let fields = Fields(
+            try call.document(), allowing: ["name"] + quotaFields + ["read_only"], faults)
+        var change = UpdateNamespace(name: try call.namespaceName())
+        if fields.isEmpty { faults.report("", "missing", "name what to change") }
+        if let name = name(fields, isRequired: false) { change.newName = .set(name) }
+        let quotas = self.quotas(fields)
+        if let limit = quotas.keys { change.quotaKeys = .set(limit) }
+        if let limit = quotas.bytes { change.quotaBytes = .set(limit) }
+        if let isReadOnly = fields.flag("read_only") { change.isReadOnly = .set(isReadOnly) }
+        try faults.check()
+        return call.commit(change, needsSpace: false) { committed in
+            let record = committed.answer
+            let namespace = call.node.engine?.state.catalog.namespaces[record.id]
+            return .json(
+                record.json(namespace?.currentUsage ?? Usage()),
+                headers: [(Headers.index, "\(committed.position.index)")])
+        }
+    }
+
+    private static func remove(_ call: Call) throws(Problem) -> Route.Outcome {
+        try call.commit(DeleteNamespace(name: call.namespaceName()), needsSpace: false) {
+            .position($0.position)
+        }
+    }
+
+    private static func flush(_ call: Call) throws(Problem) -> Route.Outcome {
+        let change = FlushNamespace(name: try call.namespaceName(), tokenID: call.caller.tokenID)
+        return call.commit(change, needsSpace: false) { .position($0.position) }
+    }
+
+    private static func name(_ fields: Fields, isRequired: Bool) -> NamespaceName? {
+        fields.parsed("name", isRequired: isRequired, NamespaceName.rule) {
+            NamespaceName(rawValue: $0)
+        }
+    }
+
+    /// Outer nil: the field is not there. Inner nil: no quota.
+    private static func quotas(_ fields: Fields) -> (keys: UInt64??, bytes: UInt64??) {
+        func quota(_ name: String) -> UInt64?? {
+            guard fields.has(name) else { return nil }
+            if fields.isNil(name) { return .some(nil) }
+            return fields.integer(name, in: 0...quotaMax).map { .some(UInt64($0)) }
+        }
+        return (quota("quota_keys"), quota("quota_bytes"))
+    }
+}
+
+extension Token {
+    /// What is stored of it.
+    var seed: TokenSeed {
+        TokenSeed(lookupID: lookupID, algorithm: Token.algorithm, hash: hash)
+    }
+}

@@ -1,0 +1,45 @@
+import JSON
+import HTTPServer
+import Node
+import Topology
+
+/// What each node is, as far as this one knows. 200 in every state.
+enum NodeResource {
+    static let routes: [Route] = [
+        Route(.get, "/v1/nodes", .clusterRead, list),
+        Route(.get, "/v1/nodes/{name}", .clusterRead, query: WaitRequest.parameters, get),
+    ]
+
+    /// The node that is asked.
+    static let selfName = "self"
+
+    /// All of them: a cluster has 128 at most.
+    private static func list(_ call: Call) throws(Problem) -> Route.Outcome {
+        let reports = call.node.reports().sorted { $0.name < $1.name }
+        return .response(.json(Page.json(reports.map(\.json), next: nil)))
+    }
+
+    private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
+        let name = call.parameter("name")
+        return try call.answer(.node(name), admitted: "applied>=N and state=streaming") {
+            call.report(of: name)?.json
+        }
+    }
+}
+
+extension Call {
+    func report(of name: String) -> NodeReport? {
+        if name == NodeResource.selfName || name == node.name.rawValue { return node.report() }
+        return node.reports().first { $0.name == name }
+    }
+
+    /// The member of the cluster that the path names.
+    func member() throws(Problem) -> NodeRecord {
+        let text = parameter("name")
+        let name = text == NodeResource.selfName ? node.name : NodeName(text)
+        guard let record = name.flatMap({ node.document?.node(named: $0) }) else {
+            throw .notFound("There is no such node in the topology. GET /v1/nodes lists them.")
+        }
+        return record
+    }
+}

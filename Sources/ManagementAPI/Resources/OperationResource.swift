@@ -1,0 +1,93 @@
+import Engine
+import HTTPServer
+import JSON
+import Node
+import Platform
+
+/// Changes that take time.
+enum OperationResource {
+    static let routes: [Route] = [
+        Route(
+            .get, "/v1/operations", .clusterRead, query: ["state", "page_size", "page_token"], list),
+        Route(.get, "/v1/operations/{id}", .clusterRead, query: WaitRequest.parameters, get),
+    ]
+
+    /// The newest first.
+    private static func list(_ call: Call) throws(Problem) -> Route.Outcome {
+        let page = try PageRequest(call.query, of: .operations)
+        let wanted = try call.query.text("state").map { text throws(Problem) in
+            guard let state = OperationRecord.State(word: text) else {
+                throw .invalidArgument("state must be running, succeeded, failed or cancelled.")
+            }
+            return state
+        }
+        _ = try call.engine()
+        var found = call.node.operations().filter { wanted.map($0.record.state.equals) ?? true }
+        if let after = page.after {
+            let place = found.firstIndex { Array($0.record.id.utf8) == after }
+            // Forgotten meanwhile, or of another state by now: begin again.
+            found = place.map { Array(found[($0 + 1)...]) } ?? found
+        }
+        let (items, next) = Page.cut(
+            Array(found.prefix(page.size + 1)), size: page.size, .operations
+        ) { Array($0.record.id.utf8) }
+        return .response(.json(Page.json(items.map(\.json), next: next)))
+    }
+
+    private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
+        let id = call.parameter("id")
+        _ = try call.engine()
+        return try call.answer(.operation(id), admitted: "done") { call.node.operation(id)?.json }
+    }
+}
+
+extension OperationRecord.State {
+    var word: String {
+        switch self {
+        case .running: "running"
+        case .succeeded: "succeeded"
+        case .failed: "failed"
+        case .cancelled: "cancelled"
+        }
+    }
+
+    fileprivate init?(word: String) {
+        let all: [OperationRecord.State] = [.running, .succeeded, .failed, .cancelled]
+        guard let state = all.first(where: { $0.word == word }) else { return nil }
+        self = state
+    }
+
+    fileprivate func equals(_ other: OperationRecord.State) -> Bool { self == other }
+}
+
+extension OperationView {
+    var json: JSONValue {
+        [
+            "id": .string(record.id), "type": .string(record.type),
+            "state": .string(record.state.word), "node": .string(record.subject),
+            "steps": .array(steps.map(\.json)),
+            "progress": progress.map { progress in
+                [
+                    "done": JSONValue(progress.done), "total": .orNull(progress.total),
+                    "unit": .string(progress.unit),
+                ]
+            } ?? .null,
+            "reason": .orNull(record.reason), "created_by": .string(record.createdBy),
+            "created_at": .string(record.createdAt.rfc3339),
+            "finished_at": .orNull(record.finishedAt?.rfc3339),
+            "result": record.state == .succeeded ? ["node": .string(record.subject)] : .null,
+            "error": record.errorCode.map { code in
+                ["code": .string(code), "detail": .string(Sentence.of(record.errorDetail ?? ""))]
+            } ?? .null,
+        ]
+    }
+}
+
+extension OperationView.Step {
+    fileprivate var json: JSONValue {
+        [
+            "name": .string(name), "state": .string(state),
+            "started_at": .orNull(startedAt?.rfc3339), "deadline_at": .orNull(deadlineAt?.rfc3339),
+        ]
+    }
+}
