@@ -8,12 +8,17 @@ import Topology
 
 extension Node {
     /// What the source's end of replication needs of the node.
-    static func sourceEnvironment(_ state: NodeState, _ waits: WaitHub) -> SourceEnvironment {
+    static func sourceEnvironment(
+        _ state: NodeState, _ waits: WaitHub, _ peers: PeerWatches
+    ) -> SourceEnvironment {
         SourceEnvironment(
             engine: { state.engine }, identity: { state.identity }, topology: { state.document },
             isServing: { state.isServing }, origin: { state.origin },
             retentionBytesMax: state.options.logRetentionBytesMax,
-            linksChanged: { waits.poke() })
+            linksChanged: {
+                waits.poke()
+                peers.pokeAll()
+            })
     }
 
     /// Signs requests to peers with the cluster secret, and checks their answers.

@@ -26,7 +26,7 @@ public final class Node: Sendable {
     let state: NodeState
     let signing: PeerSigning
     let control = ControlLoop()
-    let peers = PeerWatches()
+    let peers: PeerWatches
     let drift = DriftMemory()
     let tracker = OperationTracker()
     let maintenance: Maintenance
@@ -38,7 +38,9 @@ public final class Node: Sendable {
         self.maintenance = maintenance
         waits = WaitHub()
         signing = Node.signing(options.secret)
-        source = Source(Node.sourceEnvironment(state, waits))
+        let peers = PeerWatches()
+        self.peers = peers
+        source = Source(Node.sourceEnvironment(state, waits, peers))
     }
 
     /// The state that serves now; nil while this node has none.

@@ -170,11 +170,34 @@ extension Node {
         report.lastFullSync = told.lastFullSync
         report.vetoes = told.vetoes
         report.lastError = told.lastError
-        if let lag = link?.lag, link?.state == .streaming {
-            report.lag = NodeReport.Lag(
-                entries: lag.entries, bytes: lag.bytes, seconds: lag.seconds)
-        }
+        if let link { report.takeIn(link, own: state.engine?.state) }
         return report
+    }
+}
+
+extension NodeReport {
+    /// A replica that this node feeds tells more, and sooner, by its acknowledgements.
+    fileprivate mutating func takeIn(_ link: LinkStatus, own: EngineState?) {
+        guard link.state == .streaming, let lag = link.lag else { return }
+        self.lag = Lag(entries: lag.entries, bytes: lag.bytes, seconds: lag.seconds)
+        guard let ack = link.report, let at = link.reportedAt?.wallClock,
+            let state = RunningState(rawValue: ack.state), observedAt.map({ $0 <= at }) ?? true
+        else { return }
+        running?.state = state
+        let known = running?.generation ?? ack.generation
+        running?.generation = max(ack.generation, known)
+        position = ack.applied
+        durableIndex = ack.durable
+        let isSame =
+            own?.header.catalogIndex == ack.catalogIndex
+            && own?.header.catalogDigest == ack.catalogDigest
+        // The same digest at the same entry is the same catalog, so its count is known too.
+        if let count = isSame ? own?.catalog.namespaceCount : catalog?.namespaces {
+            catalog = CatalogSummary(
+                namespaces: count, digest: ack.catalogDigest, index: ack.catalogIndex)
+        }
+        observedAt = at
+        if state == .streaming { fullSync = nil }
     }
 }
 
