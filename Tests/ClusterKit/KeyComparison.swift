@@ -1,4 +1,4 @@
-import JSON
+public import JSON
 import Platform
 
 /// "Equal" as INCIDENTS.md says it: same position, same catalog digest, same keys and values,
@@ -81,11 +81,13 @@ public struct KeyComparison: Sendable {
     @discardableResult
     public static func waitForOnePosition(
         _ nodes: [ConvoyProcess], within time: Duration = .seconds(15)
-    ) throws -> PositionView? {
+    ) throws -> PositionView {
         let deadline = MonotonicTime.now() + time
         while true {
             let positions = try nodes.map { try $0.client.node().position }
-            if positions.allSatisfy({ $0 == positions[0] && $0 != nil }) { return positions[0] }
+            if let first = positions.first, let first, positions.allSatisfy({ $0 == first }) {
+                return first
+            }
 
             guard MonotonicTime.now() < deadline else {
                 let told = try nodes.map { node in
@@ -109,7 +111,7 @@ public struct ListedKey: Equatable, Sendable, CustomStringConvertible {
     public var name: String { String(decoding: key, as: UTF8.self) }
     public var description: String { "\(name) (\(bytes) bytes, \(etag))" }
 
-    init(_ json: JSONValue) throws(ClusterFailure) {
+    public init(_ json: JSONValue) throws(ClusterFailure) {
         let key = json["key"]?.stringValue.map { Array($0.utf8) }
         guard let key = key ?? json["key_base64"]?.stringValue.flatMap(Base64.decode),
             let bytes = json["bytes"]?.integerValue, let etag = json["etag"]?.stringValue

@@ -16,6 +16,8 @@ public struct NodeView: Sendable {
     public var partialSyncs: Int64? { json["counters"]?["partial_syncs"]?.integerValue }
     public var lastFullSyncReason: String? { json["last_full_sync"]?["reason"]?.stringValue }
     public var fullSyncReason: String? { json["full_sync"]?["reason"]?.stringValue }
+    /// Of the full sync that runs; nil when none does, or nothing is known of it yet.
+    public var fullSyncBytesDone: Int64? { json["full_sync"]?["bytes_done"]?.integerValue }
     public var catalogDigest: String? { json["catalog"]?["digest"]?.stringValue }
     public var lagEntries: Int64? { json["lag"]?["entries"]?.integerValue }
     public var lastError: String? { json["last_error"]?.stringValue }

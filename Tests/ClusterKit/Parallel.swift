@@ -45,6 +45,7 @@ public enum Parallel {
 /// Asks again and again until `body` answers something; blocks the calling thread.
 ///
 /// For what the product offers no wait for. Throws when the time is up, with the last `describe`.
+@discardableResult
 public func poll<Result>(
     within time: Duration, every pause: Duration = .milliseconds(20), for what: String,
     _ body: () throws -> Result?

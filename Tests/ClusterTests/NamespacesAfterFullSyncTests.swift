@@ -1,0 +1,136 @@
+// Symptom (kvrocks#2520): after a full sync the replica lists only the default namespace, until a
+// restart or an edit of any namespace heals it.
+
+import ClusterKit
+import HTTPClient
+import JSON
+import Platform
+import Testing
+
+/// Test A of INCIDENTS.md.
+@Suite(.cluster) struct NamespacesAfterFullSyncTests {
+    private static let smallLog = [
+        "--log-segment-bytes", "65536", "--log-retention-bytes", "0", "--log-retention-max-bytes",
+        "0",
+    ]
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a full sync brings seventeen namespaces with their data at once`() throws {
+        let cluster = try TestCluster(flags: Self.smallLog)
+        let tenants = try Tenants(17, keys: 1000, at: cluster.primary)
+        try fullSyncBringsEverything(cluster, tenants, throttle: 1_500_000)
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+    }
+
+    @Test(.enabled(if: isFullRun, "set CONVOY_FULL=1"), .timeLimit(.minutes(10)))
+    func `a full sync brings half a million keys with their namespaces at once`() throws {
+        let cluster = try TestCluster(flags: Self.smallLog)
+        let tenants = try Tenants(17, keys: 29_412, at: cluster.primary)
+        try fullSyncBringsEverything(cluster, tenants, throttle: 20_000_000)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a replica whose position is not retained gets everything again at once`() throws {
+        let cluster = try TestCluster(nodes: 2, flags: Self.smallLog)
+        let (primary, replica) = (cluster.primary, cluster[1])
+        let stoodAt = try KeyComparison.waitForOnePosition(cluster.nodes).index
+        try replica.stop()
+        let tenants = try Tenants(17, keys: 200, at: primary)
+        // A checkpoint for a third node writes the state down, so that the log may be trimmed.
+        try cluster.addReplica(flags: [])
+        for number in 0..<400 {
+            _ = try primary.client.put(Path.key("\(number)"), [UInt8](repeating: 1, count: 1000))
+        }
+        try poll(within: .seconds(10), for: "the log is trimmed past \(stoodAt)") {
+            let first = try primary.client.get("/v1/sync")["log"]?["first_index"]?.integerValue ?? 0
+            return first > Int64(stoodAt) + 1 ? true : nil
+        }
+        try replica.start(until: .alive)
+        try primary.client.waitUntilInSync()
+        let view = try replica.client.node()
+        #expect(view.fullSyncs == 2)
+        #expect(view.lastFullSyncReason == "position-not-retained")
+        try tenants.check(at: replica, like: primary)
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a thousand empty namespaces arrive, and a deleted one goes`() throws {
+        let cluster = try TestCluster()
+        let client = cluster.primary.client
+        _ = try client.post(
+            "/v1/namespaces/batch",
+            ["create": .array((0..<1000).map { ["name": .string("t\($0)")] })]
+        ).expecting(201)
+        let replica = try cluster.addReplica()
+        #expect(try replica.client.list("/v1/namespaces") == client.list("/v1/namespaces"))
+        _ = try client.delete("/v1/namespaces/t500").expecting(200)
+        try poll(within: .seconds(1), for: "t500 is gone on the replica") {
+            try replica.client.get("/v1/namespaces/t500").status == 404 ? true : nil
+        }
+        #expect(try replica.client.list("/v1/namespaces").count == 1000)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a token that is revoked during the transfer is never valid afterwards`() throws {
+        let cluster = try TestCluster()
+        let client = cluster.primary.client
+        let doomed = try client.createNamespace("doomed")
+        try client.load(
+            (0..<500).map { ("k\($0)", SeededRandom.block($0, 4096)) }, into: "default")
+        let replica = try cluster.start(
+            cluster.makeNode(flags: ["--full-sync-max-bytes-per-second", "1000000"]))
+        let operation = try cluster.beginTakingIn(replica)
+        try poll(within: .seconds(10), every: .milliseconds(5), for: "the transfer runs") {
+            try replica.client.node().fullSyncBytesDone ?? 0 > 0
+                ? true : nil
+        }
+        _ = try client.delete("/v1/namespaces/doomed").expecting(200)
+        #expect(try replica.client.node().state == "full_sync", "the transfer still ran")
+        let opened = Monitor(0)
+        let isOver = Monitor(false)
+        let watcher = WorkerThread(name: "watcher") {
+            while !isOver.withLock({ $0 }) {
+                // A node without an answer has not opened anything.
+                let answer = try? replica.client.with(token: doomed).get("/v1/namespaces")
+                if answer?.status == 200 { opened.update { $0 += 1 } }
+                rest(.milliseconds(2))
+            }
+        }
+        try client.waitUntilDone(operation)
+        try client.waitUntilInSync()
+        rest(.milliseconds(200))
+        isOver.update { $0 = true }
+        #expect(watcher.join(until: .now() + .seconds(5)))
+        #expect(opened.withLock { $0 } == 0)
+    }
+
+    /// Steps 2 to 4: R is empty, is added, and is watched each 20 ms.
+    private func fullSyncBringsEverything(
+        _ cluster: TestCluster, _ tenants: Tenants, throttle: Int
+    ) throws {
+        let replica = try cluster.start(
+            cluster.makeNode(flags: ["--full-sync-max-bytes-per-second", "\(throttle)"]))
+        let watch = CatalogWatch(replica, tenants)
+        let operation = try cluster.beginTakingIn(replica)
+        try cluster.primary.client.waitUntilDone(operation, within: 300)
+        try cluster.primary.client.waitUntilInSync(within: 60)
+        let findings = try watch.finish()
+        #expect(findings.faults == [])
+        #expect(findings.whole > 0, "it was seen when everything had come")
+        #expect(findings.notReady > 0, "it was seen when it had no state")
+
+        let view = try replica.client.node()
+        #expect(view.fullSyncs == 1)
+        #expect(view.lastFullSyncReason == "empty")
+        try tenants.check(at: replica, like: cluster.primary)
+    }
+}
+
+extension SeededRandom {
+    /// The same incompressible bytes for the same number.
+    static func block(_ number: Int, _ count: Int) -> [UInt8] {
+        var random = SeededRandom(seed: UInt64(number))
+        return random.bytes(count)
+    }
+}
