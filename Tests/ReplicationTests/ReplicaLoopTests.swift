@@ -178,6 +178,7 @@ final class Pair: Sendable {
         let faults = pair.server.faults.value
         #expect(faults.cutAfterFileBytes == nil, "the transfer was cut")
         #expect(faults.snapshotRequests == 2)
+        #expect(eventually { pair.reasons() == [.empty] })
         guard case .full(_, let bytes, _)? = pair.finished.value.last else {
             Issue.record("\(pair.finished.value)")
             return

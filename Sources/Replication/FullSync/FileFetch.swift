@@ -1,6 +1,5 @@
 import HTTPClient
 import Platform
-import Synchronization
 
 /// Fetches the files of a staging over several connections.
 struct FileFetch {

@@ -1,7 +1,6 @@
 import Engine
 import Log
 import Platform
-import Synchronization
 
 /// The new incarnation while its database is fetched: which bytes of which file are there.
 ///
@@ -14,7 +13,7 @@ import Synchronization
 ///  2. One thread at a time has a transfer.
 final class Staging: Sendable {
     let incarnation: Incarnation
-    private let state: Mutex<State>
+    private let state: Monitor<State>
 
     private struct State: Sendable {
         var manifest: SnapshotManifest
@@ -26,7 +25,7 @@ final class Staging: Sendable {
     init(_ manifest: SnapshotManifest, in incarnation: Incarnation) throws(FileError) {
         self.incarnation = incarnation
         try FileSystem.createDirectory(incarnation.databasePath)
-        state = Mutex(State(manifest: manifest))
+        state = Monitor(State(manifest: manifest))
         try begin(manifest)
     }
 
@@ -89,13 +88,22 @@ final class Staging: Sendable {
 final class FileTransfer: Sendable {
     let file: SnapshotManifest.File
     let path: String
-    private let progress: Mutex<Progress>
+    private let progress: Monitor<Progress>
 
-    private struct Progress: ~Copyable {
+    private struct Progress {
         var offset: UInt64 = 0
-        var hash = IncrementalHash128()
+        var hash = RunningHash()
         var isVerified = false
         var hasFailedOnce = false
+    }
+
+    /// A box, as a monitor's state has to be copyable.
+    private final class RunningHash {
+        private var hash = IncrementalHash128()
+
+        func update(_ bytes: [UInt8]) { hash.update(bytes) }
+
+        func finish() -> Hash128 { hash.finish() }
     }
 
     enum Failure: Error, Equatable {
@@ -109,7 +117,7 @@ final class FileTransfer: Sendable {
     init(_ file: SnapshotManifest.File, path: String) {
         self.file = file
         self.path = path
-        progress = Mutex(Progress())
+        progress = Monitor(Progress())
     }
 
     var offset: UInt64 { progress.withLock { $0.offset } }
@@ -142,7 +150,7 @@ final class FileTransfer: Sendable {
             guard !progress.hasFailedOnce else { throw .wrongHash }
             progress.hasFailedOnce = true
             progress.offset = 0
-            progress.hash = IncrementalHash128()
+            progress.hash = RunningHash()
             return false
         }
     }

@@ -3,7 +3,6 @@ import HTTPClient
 import JSON
 import Log
 import Platform
-import Synchronization
 public import Topology
 
 /// Follows one upstream, on two threads of its own, until stopped: one runs the link, one reports.
@@ -22,7 +21,7 @@ public final class ReplicaSession: Sendable {
     private let control: Monitor<Control>
     let duty = Monitor(AckDuty())
     /// Whose calls are ended by ``cutLink()``.
-    private let clients = Mutex<[PeerClient]>([])
+    private let clients = Monitor<[PeerClient]>([])
 
     struct Control: Sendable {
         var machine: ReplicaMachine

@@ -1,7 +1,6 @@
 import Log
 import Engine
 import Platform
-import Synchronization
 
 /// What a feed has for its connection.
 public enum FeedChunk: Sendable, Equatable {
@@ -28,9 +27,9 @@ public final class Feed: Sendable {
     private let onClose: @Sendable (Feed) -> Void
     private let ackWanted: @Sendable () -> LogIndex
     /// Used by the connection's thread alone; held while the disk is read.
-    private let reading: Mutex<Reading>
+    private let reading: Monitor<Reading>
     /// Held for microseconds.
-    private let control: Mutex<Control>
+    private let control: Monitor<Control>
 
     static let chunkBytes = 512 << 10
     /// In the answer's head.
@@ -62,8 +61,8 @@ public final class Feed: Sendable {
         self.ackWanted = ackWanted
         self.onClose = onClose
         headers = [(Feed.lastIndexHeader, "\(engine.state.position.index)")]
-        reading = Mutex(Reading(reader: reader))
-        control = Mutex(Control(machine: FeedMachine(after: reader.position.index, at: now)))
+        reading = Monitor(Reading(reader: reader))
+        control = Monitor(Control(machine: FeedMachine(after: reader.position.index, at: now)))
     }
 
     // MARK: - The connection's side

@@ -1,5 +1,4 @@
 import Platform
-import Synchronization
 
 /// The hashes of a checkpoint's files, each computed once: a table file never changes under its
 /// name, and checkpoints of one database share them.

@@ -13,9 +13,9 @@ public import Topology
 public final class Source: Sendable {
     let environment: SourceEnvironment
     public let snapshots: SnapshotStore
-    let table = Mutex(LinkTable())
-    private let clock = Mutex(LagClock())
-    let waiters = Mutex(AckWaiters())
+    let table = Monitor(LinkTable())
+    private let clock = Monitor(LagClock())
+    let waiters = Monitor(AckWaiters())
     /// The highest index that somebody waits for; read by every feed.
     let wantedIndex = Atomic<UInt64>(0)
 
