@@ -1,4 +1,5 @@
 public import Engine
+import Platform
 public import Replication
 import Topology
 
@@ -25,14 +26,18 @@ extension Node {
 
 extension Node {
     /// Whether this node, a replica, has what the primary has.
+    ///
+    /// Unlike ``SyncReport/inSync`` it does not wait until the primary was asked again after each
+    /// change of the catalog: only a catalog that is known to differ counts.
     public func isInSync(_ sync: SyncReport) -> Bool {
-        guard let generation = sync.generation,
-            let own = sync.nodes.first(where: { $0.name == name.rawValue })
+        guard let own = sync.nodes.first(where: { $0.name == name.rawValue }),
+            own.running?.state == .streaming, let lag = own.lag?.seconds,
+            lag < options.inSyncLag.inSeconds
         else { return false }
         let primary = sync.nodes.first { $0.name == sync.primary && $0.running?.role == .primary }
-        let rule = InSyncRule(
-            primaryCatalog: primary?.catalog, generation: generation, lagMax: options.inSyncLag)
-        return rule.holds(for: own)
+        guard let theirs = primary?.catalog, let ours = own.catalog, theirs.index == ours.index
+        else { return true }
+        return theirs.digest == ours.digest
     }
 }
 

@@ -156,10 +156,12 @@ final class OperationTracker: Sendable {
         let seen = node.peers.observation(of: member.number)
         let refusal = tracked.withLock { $0.refusals[member.number] }
         let status = seen?.isReachable == true ? seen?.status : nil
-        let isIn = status.map {
-            $0.lineage == node.state.facts.lineage && $0.number == member.number
-        } ?? false
-        let report = isIn ? status?.report : nil
+        let report = node.report(of: member, in: document)
+        let isIn =
+            report.running?.state == .streaming
+            || status.map {
+                $0.lineage == node.state.facts.lineage && $0.number == member.number
+            } ?? false
         let verdict = tracked.withLock { tracked -> Verdict in
             guard var course = tracked.byID[record.id], !course.isEnding else { return .goesOn }
             let verdict: Verdict
@@ -168,7 +170,7 @@ final class OperationTracker: Sendable {
             } else {
                 course.enter("sync", deadline: nil, at: now)
                 course.progress = OperationTracker.progress(report)
-                verdict = node.isInSync(member, report, since: record) ? .succeeded : .goesOn
+                verdict = node.isInSync(report, since: record) ? .succeeded : .goesOn
             }
             tracked.byID[record.id] = course
             return verdict
@@ -195,8 +197,8 @@ final class OperationTracker: Sendable {
         )
     }
 
-    private static func progress(_ report: NodeReport?) -> OperationView.Progress? {
-        guard let sync = report?.fullSync else { return nil }
+    private static func progress(_ report: NodeReport) -> OperationView.Progress? {
+        guard let sync = report.fullSync else { return nil }
         return OperationView.Progress(done: sync.bytesDone, total: sync.bytesTotal, unit: "bytes")
     }
 

@@ -138,6 +138,12 @@ extension Node {
     /// Older than this, what was heard of a peer is not shown as if it were so now.
     static let observationAgeMax: Duration = .seconds(4)
 
+    /// Of a node of the topology, as this node knows it.
+    func report(of record: NodeRecord, in document: TopologyDocument) -> NodeReport {
+        let link = source.links().last { $0.replica == record.number }
+        return peerReport(record, in: document, link: link)
+    }
+
     private func peerReport(
         _ record: NodeRecord, in document: TopologyDocument, link: LinkStatus?
     ) -> NodeReport {
@@ -149,7 +155,9 @@ extension Node {
         guard let seen, let status = seen.status, let heardAt = seen.heardAt else { return report }
         let age = UnixMilliseconds.now().rawValue - min(heardAt.rawValue, UnixMilliseconds.now().rawValue)
         let isCurrent = age < UInt64(Node.observationAgeMax.wholeMilliseconds)
-        let isMember = status.lineage == state.facts.lineage && status.number == record.number
+        let isMember =
+            (status.lineage == state.facts.lineage && status.number == record.number)
+            || link?.state == .streaming
         report.vetoes = [.init(code: "unreachable", detail: "the node does not answer")]
         guard isCurrent, seen.isReachable else { return report }
         let told = status.report
@@ -197,7 +205,10 @@ extension NodeReport {
                 namespaces: count, digest: ack.catalogDigest, index: ack.catalogIndex)
         }
         observedAt = at
-        if state == .streaming { fullSync = nil }
+        if state == .streaming {
+            fullSync = nil
+            vetoes.removeAll { ["empty", "full-sync", "detached"].contains($0.code) }
+        }
     }
 }
 

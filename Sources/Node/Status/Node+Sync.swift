@@ -62,9 +62,9 @@ extension Node {
 
     /// Whether `member` is in sync, by what was seen after the operation began.
     func isInSync(
-        _ member: NodeRecord, _ report: NodeReport?, since operation: OperationRecord
+        _ report: NodeReport, since operation: OperationRecord
     ) -> Bool {
-        guard let report, let document = state.document else { return false }
+        guard let document = state.document else { return false }
         if operation.type == "resync-node" {
             guard let last = report.lastFullSync, last.reason == FullSyncReason.requested.rawValue,
                 last.finishedAt >= operation.createdAt
