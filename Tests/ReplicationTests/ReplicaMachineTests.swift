@@ -354,13 +354,30 @@ import Topology
         }
     }
 
+    @Test func `what was being applied as the link was given up counts for the next attempt`() {
+        var machine = Self.streaming()
+        _ = machine.take(.failed(.refused("no-such-link", "")), at: Self.at(0))
+        #expect(machine.take(.applied(Self.place(11), Self.reign), at: Self.at(0)) == [])
+        _ = machine.take(.tick, at: Self.at(10))
+        #expect(machine.take(.connected, at: Self.at(10)) == [.openStream(after: Self.place(11))])
+    }
+
+    @Test func `a swap that ends as the link is given up is a swap`() {
+        var machine = Self.catchingUp()
+        _ = machine.take(
+            .answered(.accepted(reign: Self.reign, last: LogIndex(7))), at: Self.at(0))
+        _ = machine.take(.failed(.refused("no-such-link", "")), at: Self.at(0))
+        _ = machine.take(.swapped, at: Self.at(0))
+        _ = machine.take(.tick, at: Self.at(10))
+        #expect(machine.take(.connected, at: Self.at(10)) == [.openStream(after: Self.place(7))])
+    }
+
     @Test func `late results of a link that was given up change nothing`() {
         var machine = Self.streaming()
         _ = machine.take(.failed(.silent(.idle)), at: Self.at(0))
         let state = machine.state
         let late: [Machine.Event] = [
-            .applied(Self.place(11), Self.reign), Self.beat(20), .ackWanted, .swapped,
-            .loaded(Self.place(9), Self.reign), .stage(.load),
+            Self.beat(20), .ackWanted, .loaded(Self.place(9), Self.reign), .stage(.load),
             .answered(.accepted(reign: nil, last: LogIndex(9))),
         ]
         for event in late { #expect(machine.take(event, at: Self.at(0)) == []) }
@@ -387,7 +404,9 @@ import Topology
                 .failed(.unreachable("")), .failed(.silent(.idle)),
             ]
             let before = machine.pendingSync
-            let actions = machine.take(events.randomElement(using: &generator)!, at: now)
+            let event = events[Int.random(in: 0..<events.count, using: &generator)]
+            let swapped = event == .swapped
+            let actions = machine.take(event, at: now)
             for action in actions {
                 switch action {
                 case .openStream:
@@ -398,7 +417,9 @@ import Topology
                 }
             }
             // 2: a full sync ends by a swap alone.
-            if before != nil, machine.pendingSync == nil { #expect(machine.state == .streaming) }
+            if before != nil, machine.pendingSync == nil {
+                #expect(swapped || machine.state == .streaming)
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ struct FileFetch {
         let clients = (0..<FileFetch.connections).map { _ in session.makeClient() }
         defer { for client in clients { session.forget(client) } }
 
+        limit(clients)
         let work = Monitor(Work(running: clients.count))
         for (number, client) in clients.enumerated() {
             let staging = self.staging
@@ -49,10 +50,7 @@ struct FileFetch {
                 $0.running == 0 || $0.failure != nil ? $0 : nil
             }
             onProgress()
-            let rate = session.environment.syncBytesPerSecondMax()
-            for client in clients {
-                client.setRate(bytesPerSecond: rate.map { max(1, $0 / UInt64(clients.count)) })
-            }
+            limit(clients)
             guard let end else { continue }
             if end.failure != nil { for client in clients { client.cancel() } }
             guard end.running == 0 else {
@@ -62,6 +60,13 @@ struct FileFetch {
             }
             if let failure = end.failure { throw failure }
             return
+        }
+    }
+
+    private func limit(_ clients: [PeerClient]) {
+        let rate = session.environment.syncBytesPerSecondMax()
+        for client in clients {
+            client.setRate(bytesPerSecond: rate.map { max(1, $0 / UInt64(clients.count)) })
         }
     }
 

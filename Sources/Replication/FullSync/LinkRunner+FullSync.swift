@@ -126,6 +126,7 @@ extension LinkRunner {
             self.show(.fetch, reason, startedAt, &shown)
             let now = staging.counts.bytesDone
             if now != bytesDone { _ = self.session.take(.fetched) }
+            if self.session.take(.tick).contains(.closeLink) { self.session.cutLink() }
             bytesDone = now
         }
         do throws(FileFetch.Failure) {

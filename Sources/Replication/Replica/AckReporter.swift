@@ -22,8 +22,8 @@ struct AckDuty: Sendable {
 }
 
 /// Tells the upstream how far this node is: after applying, when asked, and at least each second.
-/// Runs on a thread of its own, so that a slow report holds up no entry. Also looks at the machine's
-/// deadlines.
+/// Runs on a thread of its own, so that a slow report holds up no entry. Deadlines are not looked at
+/// here: while an entry is being applied, it is not the upstream that is silent.
 struct AckReporter {
     private let session: ReplicaSession
     private let client: PeerClient
@@ -53,7 +53,6 @@ struct AckReporter {
             case .streaming, .fullSync: report()
             case .connecting, .handshake, .backoff, .stalled, .detached, .fenced, .stopped: continue
             }
-            if session.take(.tick).contains(.closeLink) { session.cutLink() }
         }
     }
 

@@ -108,13 +108,12 @@ extension LinkRunner {
             let now = MonotonicTime.now()
             let origin = OriginHeartbeat(payload, receivedAt: now)
             session.note { $0.origin = origin }
-            return performInline(
-                session.take(
-                    .heartbeat(
-                        ReplicaMachine.Beat(
-                            originIndex: origin.position.index, reign: origin.reign,
-                            isUpstream: origin.reign.holder == session.upstream.number,
-                            isFresh: origin.ageThen < OriginHeartbeat.ageMax))))
+            let beat = ReplicaMachine.Beat(
+                originIndex: origin.position.index, reign: origin.reign,
+                isUpstream: origin.reign.holder == session.upstream.number,
+                isFresh: origin.ageThen < OriginHeartbeat.ageMax)
+            // The idle deadline is the connection's; the stall deadline is looked at here.
+            return performInline(session.take(.heartbeat(beat)) + session.take(.tick))
         }
     }
 

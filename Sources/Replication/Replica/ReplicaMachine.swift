@@ -143,6 +143,17 @@ public struct ReplicaMachine: Sendable {
             catchUpTarget = nil
             lastProgressAt = now
             return [.openStream(after: position)]
+        case (.backoff, .applied(let position, let reign)),
+            (.stalled, .applied(let position, let reign)),
+            (.connecting, .applied(let position, let reign)):
+            // The link was given up by the other thread while this group was being applied.
+            self.position = position
+            lastReign = reign
+            return []
+        case (.backoff, .swapped), (.stalled, .swapped), (.connecting, .swapped):
+            pendingSync = nil
+            hasKeptTail = false
+            return []
         case (.fullSync(_, .swap), .swapped):
             pendingSync = nil
             hasKeptTail = false

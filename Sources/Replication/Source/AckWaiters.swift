@@ -56,10 +56,10 @@ struct AckWaiters: Sendable {
         return true
     }
 
-    /// Takes out everybody whose wait is met, or over. `indexes` are what each configured replica has
-    /// applied and synced.
+    /// Takes out everybody whose wait is met or, with `now`, over. `indexes` are what each configured
+    /// replica has applied and synced.
     mutating func take(
-        _ indexes: [(applied: LogIndex, durable: LogIndex)], at now: MonotonicTime
+        _ indexes: [(applied: LogIndex, durable: LogIndex)], expiredAt now: MonotonicTime?
     ) -> [(Completion, AckOutcome)] {
         guard count > 0 else { return [] }
         var done: [(Completion, AckOutcome)] = []
@@ -69,18 +69,22 @@ struct AckWaiters: Sendable {
             let met =
                 kind.count <= 0
                 ? LogIndex(.max) : kind.count <= reached.count ? reached[kind.count - 1] : .zero
-            var left: [Waiter] = []
-            for waiter in list {
-                guard waiter.index <= met || waiter.deadline <= now else {
-                    left.append(waiter)
-                    continue
-                }
+            // In order of the index: those that are met come first.
+            let metCount = list.prefix { $0.index <= met }.count
+            var ended = Array(list.prefix(metCount))
+            var left = list.dropFirst(metCount)
+            if let now, left.contains(where: { $0.deadline <= now }) {
+                ended += left.filter { $0.deadline <= now }
+                left.removeAll { $0.deadline <= now }
+            }
+            guard !ended.isEmpty else { continue }
+            waiting[kind] = left.isEmpty ? nil : Array(left)
+            for waiter in ended {
                 let outcome = AckOutcome(
                     index: waiter.index, wanted: kind.count,
                     reached: reached.prefix { $0 >= waiter.index }.count)
                 done.append((waiter.completion, outcome))
             }
-            waiting[kind] = left.isEmpty ? nil : left
         }
         count -= done.count
         return done

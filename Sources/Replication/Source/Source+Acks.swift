@@ -18,20 +18,26 @@ extension Source {
         _ index: LogIndex, count: Int, durable: Bool, deadline: MonotonicTime,
         completion: @escaping @Sendable (AckOutcome) -> Void
     ) -> Bool {
+        let before = acked(atLeast: index, durable: durable)
+        if before >= count {
+            completion(AckOutcome(index: index, wanted: count, reached: before))
+            return true
+        }
         let waiter = AckWaiters.Waiter(index: index, deadline: deadline, completion: completion)
         let kind = AckWaiters.Kind(count: count, isDurable: durable)
         guard waiters.withLock({ $0.add(waiter, kind) }) else { return false }
         wantedIndex.max(index.rawValue, ordering: .relaxed)
-        answerWaiters(at: .now())
+        // What came between the look and the entry in the list called nobody.
+        if acked(atLeast: index, durable: durable) >= count { answerWaiters(expiring: false) }
         for feed in table.withLock({ $0.feeds }) { feed.wake() }
         return true
     }
 
-    /// Calls back everybody whose wait is met or over.
-    func answerWaiters(at now: MonotonicTime) {
+    /// Calls back everybody whose wait is met or, with `expiring`, over.
+    func answerWaiters(expiring: Bool, at now: MonotonicTime = .now()) {
         guard waiters.withLock({ $0.count }) > 0 else { return }
         let indexes = configuredIndexes(at: now)
-        let done = waiters.withLock { $0.take(indexes, at: now) }
+        let done = waiters.withLock { $0.take(indexes, expiredAt: expiring ? now : nil) }
         for (completion, outcome) in done { completion(outcome) }
     }
 

@@ -137,8 +137,12 @@ public final class Source: Sendable {
 
     private func note(_ report: AckReport, of replica: NodeNumber) -> Result<Void, FeedRefusal> {
         let now = MonotonicTime.now()
-        let (isKnown, feed) = table.withLock { ($0.note(report, at: now), $0[replica]?.feed) }
-        guard isKnown, feed != nil || report.state != ReplicaStateWord.streaming.rawValue else {
+        let isServing = report.state == ReplicaStateWord.streaming.rawValue
+        let feed = table.withLock { table -> Feed? in
+            table.note(report, at: now) ? table[replica]?.feed : nil
+        }
+        // Before its first request for a snapshot a session has no link yet.
+        guard feed != nil || !isServing else {
             return .failure(
                 FeedRefusal(
                     409, "no-such-link", "no link of session \(report.session) is open here"))
@@ -152,7 +156,7 @@ public final class Source: Sendable {
                 table.withLock { $0.noteSubtree(replica, subtree) }
             }
             if hasChanged { environment.linksChanged() }
-            answerWaiters(at: now)
+            answerWaiters(expiring: false, at: now)
         }
         return .success(())
     }
@@ -210,7 +214,7 @@ public final class Source: Sendable {
             snapshots.releaseAll(of: link.replica)
         }
         if !gone.isEmpty { environment.linksChanged() }
-        answerWaiters(at: .now())
+        answerWaiters(expiring: false)
     }
 
     /// Ends every link: this node is detached, fenced, or gets another engine. What replicas have
@@ -241,7 +245,7 @@ public final class Source: Sendable {
             }
         }
         if hasChanged || !gone.isEmpty { environment.linksChanged() }
-        answerWaiters(at: now)
+        answerWaiters(expiring: true, at: now)
     }
 
     private func closed(_ feed: Feed) {
