@@ -1,5 +1,6 @@
 import Access
 import ArgumentParser
+import Engine
 import Foundation
 import Log
 import Node
@@ -57,7 +58,10 @@ struct Settings {
         func number(_ flag: UInt64?, _ name: String, _ range: ClosedRange<UInt64>) throws -> UInt64? {
             guard let value = try flag ?? environment.number(name) else { return nil }
             guard range.contains(value) else {
-                throw ValidationError("\(name): \(value) is not in \(range)")
+                let flag = name.lowercased().replacing("_", with: "-")
+                throw ValidationError(
+                    "--\(flag) (or CONVOY_\(name)): \(value) is not in \(range.lowerBound) to \(range.upperBound)"
+                )
             }
             return value
         }
@@ -101,7 +105,11 @@ struct Settings {
     ) throws -> ClusterSecret? {
         var text = environment["CLUSTER_SECRET"]
         if let path = flags.clusterSecretFile ?? environment["CLUSTER_SECRET_FILE"] {
-            text = String(decoding: try FileSystem.readAll(path, bytesMax: 4096), as: UTF8.self)
+            do {
+                text = String(decoding: try FileSystem.readAll(path, bytesMax: 4096), as: UTF8.self)
+            } catch {
+                throw ValidationError("--cluster-secret-file: \(error)")
+            }
         }
         guard let text else { return nil }
         guard let secret = ClusterSecret(text: text) else {

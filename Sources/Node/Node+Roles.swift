@@ -40,6 +40,7 @@ extension Node {
             session?.stop()
             follow(upstream, reason: state.engine == nil ? .empty : nil)
         case nil:
+            noteRemoval(document)
             guard session != nil || state.isFenced else { return }
             session?.stop()
             _ = state.beginSession()
@@ -53,6 +54,16 @@ extension Node {
         }
     }
 
+    private func noteRemoval(_ document: TopologyDocument) {
+        guard state.failure?.code != "not-in-topology" else { return }
+        state.note(
+            NodeReport.Failure(
+                code: "not-in-topology",
+                detail:
+                    "generation \(document.generation) of reign \(document.reign) does not have this node",
+                at: .now()))
+    }
+
     /// Begins a session with `upstream`; an earlier one is void from here on.
     func follow(_ upstream: NodeRecord, reason: FullSyncReason?) {
         let number = state.beginSession()
@@ -60,6 +71,7 @@ extension Node {
             number: number, upstream: upstream, environment: replicaEnvironment(),
             forcedReason: reason)
         state.setRole(.replica(session))
+        state.note(nil)
         session.start()
         log(
             .info, "following",
