@@ -12,6 +12,7 @@ BENCH     := wrk nginx curl jq
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 CONVOY      := .build/release/convoy
 VENV        := .venv
+SWIFT_FILES := Sources Tests Plugins Benchmarks/Sources Package.swift Benchmarks/Package.swift
 
 .PHONY: run build test test-full test-swift test-python bench demo format lint deps test-deps clean
 
@@ -45,10 +46,10 @@ bench: build
 	CONVOY_BINARY=$(CURDIR)/$(CONVOY) swift run -c release --package-path Benchmarks Benchmarks
 
 format:
-	swift format --in-place --recursive Sources Tests Plugins Benchmarks Package.swift
+	swift format --in-place --recursive $(SWIFT_FILES)
 
 lint:
-	swift format lint --strict --recursive Sources Tests Plugins Benchmarks Package.swift
+	swift format lint --strict --recursive $(SWIFT_FILES)
 
 deps:
 	@scripts/install-missing $(LIBRARIES)

@@ -47,7 +47,8 @@ struct EventLog: LogHandler {
     }
 
     /// What a node logs with.
-    static func sink(_ logger: Logger) -> @Sendable (NodeOptions.LogLevel, String, [String: String])
+    static func sink(_ logger: Logger)
+        -> @Sendable (NodeOptions.LogLevel, String, [String: String])
         -> Void
     {
         { level, message, metadata in

@@ -14,16 +14,28 @@ struct Serve: ParsableCommand {
             Until access tokens exist, a node serves loopback addresses only.
             """)
 
-    @Option(help: "The node's name: a-z, 0-9, '.', '_', '-'. Kept in the data directory. (default: n1)")
+    @Option(
+        help: """
+            The node's name: a-z, 0-9, '.', '_', '-'. Kept in the data directory. (default: \
+            n1)
+            """)
     var name: String?
 
     @Option(help: "Where the node keeps its data; made when missing. (default: convoy-data)")
     var data: String?
 
-    @Option(help: "Address and port to serve HTTP on; port 0 takes a free one. (default: 127.0.0.1:7070)")
+    @Option(
+        help: """
+            Address and port to serve HTTP on; port 0 takes a free one. (default: \
+            127.0.0.1:7070)
+            """)
     var http: String?
 
-    @Option(help: "The URL under which others reach this node. (default: http:// and the --http address)")
+    @Option(
+        help: """
+            The URL under which others reach this node. (default: http:// and the --http \
+            address)
+            """)
     var advertise: String?
 
     @Option(help: "URL of a node of a cluster that shall take this node in.")
@@ -36,22 +48,41 @@ struct Serve: ParsableCommand {
             """)
     var sync: String?
 
-    @Option(help: "A second address for the health resources, which no load on the first can reach.")
+    @Option(
+        help: """
+            A second address for the health resources, which no load on the first can reach.
+            """)
     var health: String?
 
-    @Option(help: "A further host name that requests may be addressed to. Repeatable; in the environment, separated by commas.")
+    @Option(
+        help: """
+            A further host name that requests may be addressed to. Repeatable; in the \
+            environment, separated by commas.
+            """)
     var allowHost: [String] = []
 
-    @Option(help: "A file with the secret that all nodes of the cluster share, at least 16 characters.")
+    @Option(
+        help: """
+            A file with the secret that all nodes of the cluster share, at least 16 \
+            characters.
+            """)
     var clusterSecretFile: String?
 
     @Option(help: "Keep at least so many bytes of the log. (default: 1 GiB)")
     var logRetentionBytes: UInt64?
 
-    @Option(help: "Keep at most so many bytes of the log for replicas that are behind. (default: 8 GiB)")
+    @Option(
+        help: """
+            Keep at most so many bytes of the log for replicas that are behind. (default: 8 \
+            GiB)
+            """)
     var logRetentionMaxBytes: UInt64?
 
-    @Option(help: "The size of the log's files; smaller ones let retention be finer. (default: 64 MiB)")
+    @Option(
+        help: """
+            The size of the log's files; smaller ones let retention be finer. (default: 64 \
+            MiB)
+            """)
     var logSegmentBytes: UInt64?
 
     @Option(help: "A replica further behind than this is not in sync. (default: 1000)")
@@ -60,13 +91,21 @@ struct Serve: ParsableCommand {
     @Option(help: "Refuse writes when the disk has fewer bytes left. (default: 256 MiB)")
     var diskReserveBytes: UInt64?
 
-    @Option(help: "Most bytes per second of a full sync that this node receives. (default: no limit)")
+    @Option(
+        help: """
+            Most bytes per second of a full sync that this node receives. (default: no \
+            limit)
+            """)
     var fullSyncMaxBytesPerSecond: UInt64?
 
     @Option(help: "Bytes of memory for cached data. (default: 128 MiB)")
     var blockCacheBytes: UInt64?
 
-    @Option(help: "How long a former primary waits for silent peers after a power cut. (default: 10000)")
+    @Option(
+        help: """
+            How long a former primary waits for silent peers after a power cut. (default: \
+            10000)
+            """)
     var recoverTimeoutMs: UInt64?
 
     @Flag(help: "Serve /metrics without a credential, also once tokens exist.")

@@ -35,7 +35,9 @@ struct Server {
         let url = Settings.url(of: .init(host: settings.http.host, port: listener.port))
         logger.info(
             "serving",
-            metadata: ["page": "\(url)/", "data": "\(settings.node.dataPath)", "name": "\(node.name)"])
+            metadata: [
+                "page": "\(url)/", "data": "\(settings.node.dataPath)", "name": "\(node.name)",
+            ])
 
         var signal = Signals.wait()
         while signal == "SIGHUP" { signal = Signals.wait() }

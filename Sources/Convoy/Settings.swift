@@ -55,7 +55,8 @@ struct Settings {
     }
 
     private mutating func readNumbers(_ flags: Serve, _ environment: Environment) throws {
-        func number(_ flag: UInt64?, _ name: String, _ range: ClosedRange<UInt64>) throws -> UInt64? {
+        func number(_ flag: UInt64?, _ name: String, _ range: ClosedRange<UInt64>) throws -> UInt64?
+        {
             guard let value = try flag ?? environment.number(name) else { return nil }
             guard range.contains(value) else {
                 let flag = name.lowercased().replacing("_", with: "-")
@@ -122,7 +123,9 @@ struct Settings {
     private static func endpoint(_ text: String, of flag: String) throws -> Endpoint {
         guard let colon = text.lastIndex(of: ":"),
             let port = UInt16(text[text.index(after: colon)...])
-        else { throw ValidationError("\(flag) '\(text)': an address and a port, as in 127.0.0.1:7070") }
+        else {
+            throw ValidationError("\(flag) '\(text)': an address and a port, as in 127.0.0.1:7070")
+        }
         var host = String(text[..<colon])
         if host.hasPrefix("[") && host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
         guard ["127.0.0.1", "::1", "localhost"].contains(host) || host.hasPrefix("127.") else {

@@ -93,7 +93,9 @@ final class Maintenance: Sendable {
             if isLow != node.state.isDiskLow {
                 node.log(
                     isLow ? .error : .info,
-                    isLow ? "the disk is nearly full: writes are refused" : "the disk has space again",
+                    isLow
+                        ? "the disk is nearly full: writes are refused"
+                        : "the disk has space again",
                     ["free_bytes": "\(free)"])
             }
             node.state.isDiskLow = isLow
@@ -125,7 +127,7 @@ final class Maintenance: Sendable {
             let needs = RetentionNeeds(
                 persistedIndex: persisted,
                 leasedIndexes: node.source.snapshots.oldestPinnedIndex.map { [$0] } ?? [],
-                acknowledgedIndexes: Array(node.source.acknowledgedIndexes.values),
+                acknowledgedIndexes: acknowledged(node, engine),
                 bytesMax: node.options.logRetentionBytesMax,
                 bytesMin: node.options.logRetentionBytes)
             let decision = needs.decide(
@@ -136,5 +138,14 @@ final class Maintenance: Sendable {
         } catch {
             node.log(.error, "cannot trim the log", ["error": "\(error)"])
         }
+    }
+
+    /// What each replica of this node has. One that was not heard of since the start may need all
+    /// that is left.
+    private func acknowledged(_ node: Node, _ engine: Engine) -> [LogIndex] {
+        let heard = node.source.acknowledgedIndexes
+        guard let document = node.document, let own = node.state.facts.number else { return [] }
+        let first = engine.log.first.rawValue
+        return document.children(of: own).map { heard[$0] ?? LogIndex(first - min(1, first)) }
     }
 }

@@ -39,10 +39,9 @@ extension Node {
     /// Hands a change to the committer. `completion` is called once, on a thread that must not be
     /// held up; the change is then in the log, as durable as the sync policy says, or it is not.
     ///
-    /// - Parameters:
-    ///   - needsSpace: Refuse it while the disk is nearly full.
-    ///   - acks: Answer only when so many replicas have it. Never below the topology's
-    ///     `min_in_sync_replicas`, unless the change is one of the topology.
+    /// With `needsSpace` it is refused while the disk is nearly full. With `acks` it is answered only
+    /// when so many replicas have it; never fewer than the topology's `min_in_sync_replicas`, unless
+    /// the change is one of the topology.
     public func submit<C: Change>(
         _ change: C, needsSpace: Bool = true, acks: AckDemand? = nil,
         completion: @escaping @Sendable (Result<Committed<C.Answer>, ChangeFailure>) -> Void
@@ -83,7 +82,8 @@ extension Node {
 
     /// Who to ask instead of this node.
     public func notPrimaryFailure() -> ChangeFailure {
-        guard let document = state.document, let primary = document.node(numbered: document.primary),
+        guard let document = state.document,
+            let primary = document.node(numbered: document.primary),
             primary.number != state.facts.number
         else { return state.engine == nil ? .notReady : .noPrimary }
         return .notPrimary(primary)

@@ -46,7 +46,8 @@ extension Node {
             _ = state.beginSession()
             source.endAll(reason: "this node was removed from the topology")
             state.setRole(.replica(nil))
-            log(.warning, "detached: this node is not in the topology any more",
+            log(
+                .warning, "detached: this node is not in the topology any more",
                 ["generation": "\(document.generation)"])
         case .primary:
             // It was promoted by a document that it was told of: a reign it does not hold yet.
@@ -94,7 +95,8 @@ extension Node {
             // Its document was learned with its answer; the next beat follows it.
             state.setRole(.replica(nil), isFenced: true)
         case .takeTail(let peer):
-            log(.warning, "waiting: a replica has entries that this node lacks",
+            log(
+                .warning, "waiting: a replica has entries that this node lacks",
                 ["node": document.label(of: peer)])
         case .openReign(let unconfirmed):
             openReign(engine, document, number, unconfirmed: unconfirmed)

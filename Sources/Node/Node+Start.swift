@@ -173,7 +173,9 @@ extension Node {
             }
             try state.factsFile.change { $0.stoppedCleanly = true }
         } catch {
-            log(.error, "could not finish in order; the next start will replay", ["error": "\(error)"])
+            log(
+                .error, "could not finish in order; the next start will replay",
+                ["error": "\(error)"])
         }
     }
 

@@ -7,7 +7,7 @@ public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The C library's `errno`.
     public let code: Int32
 
-    /// - Parameter code: `errno` of the call that just failed, unless given.
+    /// Takes `errno` of the call that just failed, unless a code is given.
     public init(_ operation: String, _ path: String, code: Int32? = nil) {
         let code = code ?? errno
         self.operation = operation

@@ -29,7 +29,8 @@ public enum FileSystem {
         return names.sorted()
     }
 
-    public static func readAll(_ path: String, bytesMax: Int = 1 << 30) throws(FileError) -> [UInt8] {
+    public static func readAll(_ path: String, bytesMax: Int = 1 << 30) throws(FileError) -> [UInt8]
+    {
         let file = try File(path, .read)
         let size = try file.size()
         guard size <= UInt64(bytesMax) else { throw FileError("read", path, code: EFBIG) }
@@ -86,7 +87,9 @@ public enum FileSystem {
     }
 
     /// What an unprivileged process can still write to the file system that holds `path`.
-    public static func space(at path: String) throws(FileError) -> (freeBytes: UInt64, totalBytes: UInt64) {
+    public static func space(at path: String) throws(FileError) -> (
+        freeBytes: UInt64, totalBytes: UInt64
+    ) {
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { throw FileError("statvfs", path) }
         let block = UInt64(status.f_frsize)

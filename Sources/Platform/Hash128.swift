@@ -29,7 +29,9 @@ public struct Hash128: Hashable, Sendable {
     }
 
     /// The hash of the bytes of `prefix` (high half first, big-endian), then two ranges of `bytes`.
-    public init(chaining prefix: Hash128, _ bytes: [UInt8], _ first: Range<Int>, _ second: Range<Int>) {
+    public init(
+        chaining prefix: Hash128, _ bytes: [UInt8], _ first: Range<Int>, _ second: Range<Int>
+    ) {
         var words = (prefix.high.bigEndian, prefix.low.bigEndian)
         self = withUnsafeBytes(of: &words) { prefix in
             bytes.withUnsafeBytes { all in

@@ -50,7 +50,9 @@ final class OperationTracker: Sendable {
 
         mutating func enter(_ name: String, deadline: UnixMilliseconds?, at now: UnixMilliseconds) {
             guard let place = steps.firstIndex(where: { $0.name == name }) else { return }
-            for earlier in steps.indices where earlier < place { steps[earlier].state = "succeeded" }
+            for earlier in steps.indices where earlier < place {
+                steps[earlier].state = "succeeded"
+            }
             if steps[place].state == "pending" {
                 steps[place].state = "running"
                 steps[place].startedAt = now
@@ -151,7 +153,8 @@ final class OperationTracker: Sendable {
             let member = NodeName(record.subject).flatMap({ document.node(named: $0) })
         else {
             return end(
-                record, .failed(code: "node-removed", detail: "the node was removed meanwhile"), node)
+                record, .failed(code: "node-removed", detail: "the node was removed meanwhile"),
+                node)
         }
         let seen = node.peers.observation(of: member.number)
         let refusal = tracked.withLock { $0.refusals[member.number] }
@@ -193,7 +196,8 @@ final class OperationTracker: Sendable {
         guard now > deadline else { return .goesOn }
         return .failed(
             code: "node-unreachable",
-            detail: "the node did not let itself be taken in within 60 s; it stays in the topology, and is taken in when it answers"
+            detail:
+                "the node did not let itself be taken in within 60 s; it stays in the topology, and is taken in when it answers"
         )
     }
 

@@ -43,8 +43,9 @@ struct BootDecision {
             return .follow(newest.key)
         }
         let ahead = answers.filter { ($0.value.position ?? .zero) > last }
-        if let furthest = ahead.max(by: { ($0.value.position ?? last) < ($1.value.position ?? last) })
-        {
+        if let furthest = ahead.max(by: {
+            ($0.value.position ?? last) < ($1.value.position ?? last)
+        }) {
             return .takeTail(from: furthest.key)
         }
         let everybodyAnswered = peers.values.allSatisfy { $0 != nil }

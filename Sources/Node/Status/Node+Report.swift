@@ -64,7 +64,9 @@ extension Node {
         case .undecided:
             return .connecting
         case .replica:
-            if let session, let word = RunningState(rawValue: session.state.rawValue) { return word }
+            if let session, let word = RunningState(rawValue: session.state.rawValue) {
+                return word
+            }
             if state.isFenced { return .fenced }
             guard let number = state.facts.number, let document else { return .connecting }
             return document.role(of: number) == nil ? .detached : .connecting
@@ -153,7 +155,8 @@ extension Node {
         report.observedAt = seen?.heardAt
         report.lastError = seen?.failure
         guard let seen, let status = seen.status, let heardAt = seen.heardAt else { return report }
-        let age = UnixMilliseconds.now().rawValue - min(heardAt.rawValue, UnixMilliseconds.now().rawValue)
+        let age =
+            UnixMilliseconds.now().rawValue - min(heardAt.rawValue, UnixMilliseconds.now().rawValue)
         let isCurrent = age < UInt64(Node.observationAgeMax.wholeMilliseconds)
         let isMember =
             (status.lineage == state.facts.lineage && status.number == record.number)

@@ -26,7 +26,8 @@ extension Node {
             inSyncReplicas: synced.count, configuredReplicas: replicas.count,
             primary: primaryName, term: document?.reign.term, generation: document?.generation,
             converged: driftItems().isEmpty, writable: writable, position: primary?.position,
-            logFirst: engine?.log.first, logLast: engine?.log.last.index, logBytes: engine?.log.bytes,
+            logFirst: engine?.log.first, logLast: engine?.log.last.index,
+            logBytes: engine?.log.bytes,
             exposure: exposure(primary, replicas), nodes: reports, observedAt: .now())
     }
 

@@ -21,7 +21,9 @@ extension NodeReport {
         divergedEntries = json["counters"]?["diverged_entries"]?.unsigned
         lastFullSync = json["last_full_sync"].flatMap(NodeFacts.FinishedSync.init(json:))
         vetoes = (json["vetoes"]?.arrayValue ?? []).compactMap { veto in
-            veto.stringValue.map { Veto(code: $0.codeAndDetail.code, detail: $0.codeAndDetail.detail) }
+            veto.stringValue.map {
+                Veto(code: $0.codeAndDetail.code, detail: $0.codeAndDetail.detail)
+            }
         }
         if let text = json["last_error"]?.stringValue, let at = json["last_error_at"]?.time {
             lastError = Failure(

@@ -43,7 +43,8 @@ public struct SyncReport: Sendable {
             "writable": .bool(writable),
             "position": position?.json ?? .null,
             "log": [
-                "first_index": .orNull(logFirst?.rawValue), "last_index": .orNull(logLast?.rawValue),
+                "first_index": .orNull(logFirst?.rawValue),
+                "last_index": .orNull(logLast?.rawValue),
                 "bytes": .orNull(logBytes),
             ],
             "loss_exposure": exposure.map { exposure in
