@@ -1,0 +1,148 @@
+import Engine
+import Log
+import Platform
+import Testing
+
+/// Random changes by two writers, against a model in memory, with restarts and crashes.
+///
+/// Answers come in the order of the log: in that order the model takes the changes, and must say
+/// the same of each. What a crash leaves is compared with the model as of the position it says.
+@Suite struct ModelTests {
+    private struct Image: Sendable {
+        var incarnation: Incarnation
+        var position: Position
+    }
+
+    private struct Run: Sendable {
+        var taken: [(step: Step, outcome: Outcome)] = []
+        var images: [Image] = []
+        var versions: [ValueVersion] = []
+        var groups = 0
+        var underway = 0
+    }
+
+    @Test(arguments: UInt64(0)..<(isFull ? 200 : 12))
+    func `the engine holds what a model holds, whatever happens`(seed: UInt64) throws {
+        let directory = try TestDirectory()
+        // Small segments, so that a log has several.
+        let options = EngineOptions.test(segmentBytesMax: 16 << 10)
+        let run = Monitor(Run())
+        var last: Engine? = try Self.born(directory, options)
+        for life in 0..<3 {
+            let position = try live(try #require(last), run, seed, life, directory)
+            let model = try model(of: run.withLock { $0 }, through: position.index)
+            last = try Self.restarted(&last, copying: life == 0, directory, options)
+            #expect(last?.state.position == position)
+            try model.expectEqual(try #require(last), "seed \(seed), life \(life), restarted")
+        }
+
+        let all = run.withLock { $0 }
+        #expect(all.taken.count > 500)
+        for image in all.images {
+            let (crashed, recovery) = try Engine.reopen(image.incarnation, options: options)
+            #expect(recovery.cut == nil)
+            #expect(crashed.state.position == image.position)
+            try model(of: all, through: image.position.index)
+                .expectEqual(crashed, "seed \(seed), image at \(image.position.index)")
+        }
+    }
+
+    private static func born(_ directory: TestDirectory, _ options: EngineOptions) throws -> Engine {
+        let (engine, committer) = try Engine.found(in: directory.incarnation, options: options)
+        committer.stop(until: soon)
+        return engine
+    }
+
+    /// Flushes the state and copies the directory now and then, between two groups.
+    private func watch(
+        _ engine: Engine, _ run: Monitor<Run>, _ seed: UInt64, _ directory: TestDirectory
+    ) {
+        engine.observe { [unowned engine] state in
+            let group = run.withLock { run in
+                run.groups += 1
+                return run.groups
+            }
+            var random = SplitMix64(seed: seed &+ UInt64(group) << 32)
+            if Int.random(in: 0..<40, using: &random) == 0 { try? engine.flush() }
+            if Int.random(in: 0..<30, using: &random) == 0 {
+                guard let copy = try? directory.copy(of: engine, "image-\(group)") else { return }
+                run.withLock { $0.images.append(Image(incarnation: copy, position: state.position)) }
+            }
+        }
+    }
+
+    /// One reign.
+    private func live(
+        _ engine: Engine, _ run: Monitor<Run>, _ seed: UInt64, _ life: Int,
+        _ directory: TestDirectory
+    ) throws -> Position {
+        watch(engine, run, seed, directory)
+        let committer = engine.nextCommitter()
+        try committer.done(Barrier())
+        inParallel(2) { writer in
+            var random = SplitMix64(seed: seed &* 100 &+ UInt64(life * 2 + writer))
+            for _ in 0..<300 {
+                let versions = run.wait(until: soon) { run -> [ValueVersion]? in
+                    guard run.underway < 8 else { return nil }
+                    run.underway += 1
+                    return run.versions.suffix(6)
+                }
+                let step = Step.random(&random, known: versions ?? [])
+                step.submit(to: committer) { outcome in
+                    run.update { run in
+                        run.underway -= 1
+                        run.taken.append((step, outcome))
+                        if case .wrote(let results) = outcome.what {
+                            run.versions += results.compactMap(\.version)
+                        }
+                    }
+                }
+            }
+        }
+        _ = run.wait(until: soon) { $0.underway == 0 ? true : nil }
+        committer.stop(until: soon)
+        let position = engine.state.position
+        try model(of: run.withLock { $0 }, through: position.index)
+            .expectEqual(engine, "seed \(seed), life \(life)")
+        return position
+    }
+
+    private func model(of run: Run, through index: LogIndex) throws -> Model {
+        var model = Model()
+        var last = LogIndex.zero
+        for (step, outcome) in run.taken {
+            if outcome.position.index > index { break }
+            let expected = model.take(step, outcome)
+            try #require(expected == outcome.what)
+            if case .wrote(let results) = outcome.what {
+                for version in results.compactMap(\.version) {
+                    #expect(version.index == outcome.position.index)
+                }
+            }
+            guard outcome.position.index > .zero else { continue }
+            #expect(outcome.position.index >= last)
+            last = outcome.position.index
+        }
+        return model
+    }
+
+    /// After a clean stop, or as after `kill -9`.
+    private static func restarted(
+        _ last: inout Engine?, copying: Bool, _ directory: TestDirectory, _ options: EngineOptions
+    ) throws -> Engine {
+        let incarnation = try #require(last).incarnation
+        if copying, let engine = last {
+            return try Engine.reopen(
+                directory.copy(of: engine, "life-\(engine.state.position.index)"), options: options
+            ).engine
+        }
+        last = nil
+        // The committer's thread lets go of the old one a moment after it has ended.
+        let deadline = MonotonicTime.now() + .seconds(10)
+        while true {
+            do { return try Engine.reopen(incarnation, options: options).engine } catch {
+                guard MonotonicTime.now() < deadline else { throw error }
+            }
+        }
+    }
+}
