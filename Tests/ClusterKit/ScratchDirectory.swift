@@ -32,8 +32,12 @@ public final class ScratchDirectory: Sendable {
     }
 
     deinit {
+        if isKept { endProcesses() } else { removeNow() }
+    }
+
+    /// Kills every node of this directory and removes it.
+    public func removeNow() {
         endProcesses()
-        guard !state.withLock({ $0.isKept }) else { return }
         // A tree that cannot be removed is litter in the temporary directory, not a failure.
         try? FileSystem.removeTree(path)
         rmdir(ScratchDirectory.run.path)  // Succeeds with the last one.

@@ -23,6 +23,11 @@ extension TestClient {
         try list("/v1/namespaces").compactMap { $0["name"]?.stringValue }
     }
 
+    public func nodeNames() throws -> [String] {
+        let items = try get("/v1/nodes").expecting(200)["items"]?.arrayValue ?? []
+        return items.compactMap { $0["name"]?.stringValue }
+    }
+
     public func listKeys(in namespace: String) throws -> [ListedKey] {
         try list("\(Path.namespace(namespace))/keys").map { try ListedKey($0) }
     }

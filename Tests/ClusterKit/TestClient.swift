@@ -63,7 +63,8 @@ public struct TestClient: Sendable {
         let request = FetchRequest(
             method: method, url: base + path, headers: headers, body: body,
             deadlines: FetchDeadlines(
-                connect: .seconds(5), idle: patience + waiting, total: patience + waiting),
+                connect: .seconds(5), idle: patience + waiting,
+                total: patience + waiting + .seconds(5)),
             answerBytesMax: 256 << 20)
         let fetcher = idle.withLock { $0.popLast() } ?? HTTPFetcher(userAgent: "convoy-tests")
         let response = try fetcher.fetch(request)

@@ -36,8 +36,11 @@ import Testing
         let stoodAt = try KeyComparison.waitForOnePosition(cluster.nodes).index
         try replica.stop()
         let tenants = try Tenants(17, keys: 200, at: primary)
-        // A checkpoint for a third node writes the state down, so that the log may be trimmed.
-        try cluster.addReplica(flags: [])
+        // A new checkpoint writes the state down, so that the log may be trimmed. For ten seconds a
+        // third node would be given the one that was made for the second.
+        rest(.seconds(10))
+        let third = try cluster.start(cluster.makeNode())
+        try primary.client.waitUntilDone(try cluster.beginTakingIn(third))
         for number in 0..<400 {
             _ = try primary.client.put(Path.key("\(number)"), [UInt8](repeating: 1, count: 1000))
         }

@@ -44,7 +44,7 @@ import Testing
         let untyped = try post(#"{"name":7}"#, [json])
         #expect([400, 422].contains(untyped.status), "\(untyped)")
         let deep = String(repeating: "[", count: 100_000)
-        try expect(400, "malformed-json", post(deep, [json]))
+        try expect(413, "too-large", post(deep, [json]))
         let long = #"{"name":""# + String(repeating: "a", count: 2 << 20) + #""}"#
         try expect(413, "too-large", post(long, [json]))
         #expect(try client.namespaceNames() == ["default"])
@@ -102,7 +102,7 @@ import Testing
                 + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
         ] {
             let answer = try raw(node, text)
-            #expect(!answer.contains(" 20"), "\(text.prefix(60)): \(answer.prefix(200))")
+            #expect(!answer.hasPrefix("HTTP/1.1 2"), "\(text.prefix(60)): \(answer.prefix(200))")
         }
         #expect(try node.client.get(Path.key("k")).status == 404)
     }

@@ -105,7 +105,7 @@ import Testing
         let drift = try client.get("/v1/topology/drift")
         #expect(drift["converged"] == false)
         #expect(try client.get("/v1/sync")["in_sync"] == false)
-        #expect(try client.list("/v1/nodes").count == 50)
+        #expect(try client.nodeNames().count == 50)
         let put = try client.ask(
             "PUT", "/v1/topology", json: got.json,
             headers: [("If-Match", try #require(changed.etag))])
