@@ -80,10 +80,10 @@ struct StateTransition {
         for operation in operations {
             switch operation {
             case .put(let key, let value) where key.first == KeyPrefix.catalog:
-                try engine { try catalog.apply(key: key, value: value) }
+                try applyRecord(index, key, value)
                 touched = true
             case .delete(let key) where key.first == KeyPrefix.catalog:
-                try engine { try catalog.apply(key: key, value: nil) }
+                try applyRecord(index, key, nil)
                 touched = true
             case .deleteRange(let from, let to)
             where from.first == KeyPrefix.data && to.first == KeyPrefix.data
@@ -98,6 +98,14 @@ struct StateTransition {
             header.catalogIndex = index
             header.catalogDigest = catalog.digest
             header.lineage = catalog.lineage ?? header.lineage
+        }
+    }
+
+    private mutating func applyRecord(
+        _ index: LogIndex, _ key: [UInt8], _ value: [UInt8]?
+    ) throws(EngineError) {
+        do throws(CatalogFault) { try catalog.apply(key: key, value: value) } catch {
+            throw .notNext("entry \(index): \(error)")
         }
     }
 
