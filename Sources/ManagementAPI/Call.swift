@@ -12,6 +12,7 @@ struct Call: Sendable {
     let route: Route
     let parameters: [(name: String, value: String)]
     let query: Query
+    let redirects: Bool
     let caller: Caller
     let exchange: Exchange
     let began: MonotonicTime
@@ -48,7 +49,8 @@ struct Call: Sendable {
             }
         }
         guard isTaken else {
-            throw .busy("Too much of this goes on at this node already. Nothing was done; try again.")
+            throw .busy(
+                "Too much of this goes on at this node already. Nothing was done; try again.")
         }
         return .later
     }
@@ -86,9 +88,8 @@ struct Call: Sendable {
 
     // MARK: - Changing
 
-    /// Hands a change to the node, and answers when it is done.
-    ///
-    /// - Parameter isLarge: The answer takes long to build: not on the committer's thread.
+    /// Hands a change to the node, and answers when it is done: with `isLarge` not on the
+    /// committer's thread, since the answer takes long to build.
     func commit<C: Change>(
         _ change: C, needsSpace: Bool = true, acks: AckDemand? = nil, isLarge: Bool = false,
         _ answer: @escaping @Sendable (Committed<C.Answer>) -> Response
@@ -107,6 +108,6 @@ struct Call: Sendable {
 
     /// The problem of a change that failed; for a node that is not primary, where to send it.
     func problem(_ failure: ChangeFailure) -> Problem {
-        api.problem(failure, head: head, redirects: (try? query.flag(Route.redirect)) ?? false)
+        api.problem(failure, head: head, redirects: redirects)
     }
 }

@@ -64,6 +64,8 @@ public final class ManagementAPI: Sendable {
         var route: Route
         var parameters: [(name: String, value: String)]
         var query: Query
+        /// A replica answers with the primary's address as 307.
+        var redirects: Bool
         var caller: Caller
     }
 
@@ -80,7 +82,8 @@ public final class ManagementAPI: Sendable {
         }
     }
 
-    /// - Parameter place: Of the counters, as soon as the route is known.
+    /// Every check that needs the head alone. `place` becomes that of the counters as soon as the
+    /// route is known.
     private func admission(
         of head: RequestHead, _ router: Router, _ place: inout Int
     ) throws(Problem) -> Admission {
@@ -97,13 +100,16 @@ public final class ManagementAPI: Sendable {
         let caller = try gate.admit(
             head, to: scope(of: route), namespace: parameters.first { $0.name == "ns" }?.value)
         let query = try Query(head.query, allowing: route.query)
+        let redirects = try query.flag(Route.redirect)
         if case .changes(let needsSpace) = route.effect,
             let failure = node.earlyRefusal(needsSpace: needsSpace)
         {
-            throw problem(failure, head: head, redirects: try query.flag(Route.redirect))
+            throw problem(failure, head: head, redirects: redirects)
         }
         if case .json = route.body { try checkContentType(head) }
-        return Admission(route: route, parameters: parameters, query: query, caller: caller)
+        return Admission(
+            route: route, parameters: parameters, query: query, redirects: redirects,
+            caller: caller)
     }
 
     private func resolve(
@@ -137,7 +143,8 @@ public final class ManagementAPI: Sendable {
             let call = Call(
                 api: self, request: request, route: admission.route,
                 parameters: admission.parameters, query: admission.query,
-                caller: admission.caller, exchange: exchange, began: began)
+                redirects: admission.redirects, caller: admission.caller, exchange: exchange,
+                began: began)
             try start(call)
         } catch {
             exchange.respond(

@@ -8,7 +8,7 @@ struct Gate: Sendable {
     /// Nil while the node has no state: then no token can be looked up.
     let catalog: Catalog?
 
-    /// - Parameter namespace: The one that the path names.
+    /// Who sends the request, if it may reach `scope`; `namespace` is the one that the path names.
     func admit(
         _ head: RequestHead, to scope: Scope, namespace: String?
     ) throws(Problem) -> Caller {

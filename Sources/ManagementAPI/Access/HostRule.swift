@@ -31,7 +31,8 @@ struct HostRule: Sendable {
         guard let address = HostRule.parse(host), address.isLoopback || hosts.contains(address.host)
         else {
             return .badHost(
-                "The Host is not one of this node's. Ask it by its address, or start it with --allow-host.")
+                "The Host is not one of this node's. Ask it by its address, or start it with --allow-host."
+            )
         }
         return nil
     }

@@ -2,10 +2,8 @@ import HTTPServer
 
 /// Which pages may have a browser send a change: those of this very server.
 enum OriginRule {
-    /// - Parameters:
-    ///   - origin: The header `Origin`.
-    ///   - site: The header `Sec-Fetch-Site`.
-    ///   - host: The header `Host`, already found to be one of this node's.
+    /// Nil when the request may be let in. `origin`, `site` and `host` are the headers `Origin`,
+    /// `Sec-Fetch-Site` and `Host`, the last already found to be one of this node's.
     static func refusal(
         method: HTTPMethod, origin: String?, site: String?, host: String?, isSecure: Bool
     ) -> Problem? {

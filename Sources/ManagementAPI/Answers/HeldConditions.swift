@@ -9,8 +9,7 @@ final class HeldConditions: Sendable {
     /// Load balancers ask a few questions; a stranger cannot fill the memory.
     private static let countMax = 64
 
-    /// - Parameter earliest: It cannot have held for longer than since then.
-    /// - Returns: How long it has held; nil when it does not.
+    /// How long the condition has held, not before `earliest`; nil when it does not.
     func note(_ condition: String, holds: Bool, earliest: MonotonicTime?) -> Duration? {
         let now = MonotonicTime.now()
         return since.withLock { since -> Duration? in

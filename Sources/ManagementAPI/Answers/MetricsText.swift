@@ -10,7 +10,8 @@ struct MetricsText {
 
     mutating func add(_ name: String, _ labels: [(String, String)], _ value: Double) {
         let shown = value == value.rounded() && abs(value) < 1e15 ? "\(Int64(value))" : "\(value)"
-        let inside = labels.map { "\($0.0)=\"\(MetricsText.escaped($0.1))\"" }.joined(separator: ",")
+        let inside = labels.map { "\($0.0)=\"\(MetricsText.escaped($0.1))\"" }.joined(
+            separator: ",")
         line(inside.isEmpty ? "\(name) \(shown)" : "\(name){\(inside)} \(shown)")
     }
 
@@ -36,7 +37,9 @@ struct MetricsText {
 
     private static func escaped(_ text: String) -> String {
         guard text.contains(where: { $0 == "\\" || $0 == "\"" || $0 == "\n" }) else { return text }
-        return text.map { $0 == "\\" ? "\\\\" : $0 == "\"" ? "\\\"" : $0 == "\n" ? "\\n" : String($0) }
-            .joined()
+        return text.map {
+            $0 == "\\" ? "\\\\" : $0 == "\"" ? "\\\"" : $0 == "\n" ? "\\n" : String($0)
+        }
+        .joined()
     }
 }

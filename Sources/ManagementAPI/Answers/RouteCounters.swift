@@ -18,7 +18,7 @@ final class RouteCounters: Sendable {
     /// In seconds.
     static let bounds: [Double] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10]
 
-    /// - Parameter duration: Nil for an answer that came before the request was read.
+    /// The duration is nil for an answer that came before the request was read.
     func count(status: Int, duration: Duration?) {
         let place = min(max(status / 100, 1), 5) - 1
         let seconds = duration?.inSeconds

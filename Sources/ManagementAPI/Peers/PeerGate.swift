@@ -24,7 +24,8 @@ final class PeerGate: Sendable {
         guard let secret else {
             guard head.remoteIsLoopback else {
                 throw .peerNotTrusted(
-                    "This node has no cluster secret, so it trusts nodes of its own machine only. Start both with --cluster-secret-file.")
+                    "This node has no cluster secret, so it trusts nodes of its own machine only. Start both with --cluster-secret-file."
+                )
             }
             return
         }
@@ -32,7 +33,8 @@ final class PeerGate: Sendable {
             let nonce = head.header(SignatureHeader.nonce),
             let signature = head.header(SignatureHeader.signature)
         else {
-            throw .peerNotTrusted("The request is not signed. Start the other node with the cluster secret, too.")
+            throw .peerNotTrusted(
+                "The request is not signed. Start the other node with the cluster secret, too.")
         }
         let at = UnixMilliseconds(rawValue: time)
         let expected = secret.signature(
@@ -43,7 +45,8 @@ final class PeerGate: Sendable {
         }
         guard nonces.withLock({ $0.accepts(nonce: nonce, time: at, now: .now()) }) else {
             throw .peerNotTrusted(
-                "The signature was used before, or its time is more than \(ClusterSecret.timeWindow.components.seconds) s from this node's clock.")
+                "The signature was used before, or its time is more than \(ClusterSecret.timeWindow.components.seconds) s from this node's clock."
+            )
         }
     }
 
@@ -70,9 +73,7 @@ final class PeerGate: Sendable {
 }
 
 extension Route {
-    /// An operation between nodes.
-    ///
-    /// - Parameter admitsStrangers: Nodes of other clusters, and of none, may ask too.
+    /// An operation between nodes; with `admitsStrangers` also of other clusters, and of none.
     static func peer(
         _ method: HTTPMethod, _ template: String, body: BodyRule = .none, query: [String] = [],
         admitsStrangers: Bool = false,
@@ -96,7 +97,9 @@ extension Route {
 extension Call {
     /// What this node knows of the topology, for a peer that it refuses.
     var ownWord: [(String, JSONValue)] {
-        guard let lineage = node.peerIdentity.lineage, let document = node.document else { return [] }
+        guard let lineage = node.peerIdentity.lineage, let document = node.document else {
+            return []
+        }
         return PeerVersion(lineage: lineage, version: document.version, document: nil).members
     }
 }

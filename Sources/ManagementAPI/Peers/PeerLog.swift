@@ -10,14 +10,17 @@ import Topology
 enum PeerLog {
     static let routes: [Route] = [
         .peer(.get, "/replication/log", query: ["after", "hash", "reign"], open),
-        .peer(.post, "/replication/acks", body: .json(bytesMax: Route.BodyRule.jsonBytesMax), acknowledge),
+        .peer(
+            .post, "/replication/acks", body: .json(bytesMax: Route.BodyRule.jsonBytesMax),
+            acknowledge),
     ]
 
     private static func open(_ call: Call, _ peer: PeerIdentity) throws(Problem) -> Route.Outcome {
         guard let after = call.query.text("after").flatMap(UInt64.init(_:)),
             let hash = call.query.text("hash").flatMap(Hash128.init(hex:))
         else {
-            throw .invalidArgument("The log is asked for with after, an index, and hash, its chain hash.")
+            throw .invalidArgument(
+                "The log is asked for with after, an index, and hash, its chain hash.")
         }
         let request = FeedRequest(
             peer: peer, after: Position(index: LogIndex(after), hash: hash),

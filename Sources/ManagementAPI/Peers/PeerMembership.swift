@@ -47,7 +47,8 @@ enum PeerMembership {
             changedBy: "node:\(name)", reason: "asked to join")
     }
 
-    private static func resync(_ call: Call, _ peer: PeerIdentity) throws(Problem) -> Route.Outcome {
+    private static func resync(_ call: Call, _ peer: PeerIdentity) throws(Problem) -> Route.Outcome
+    {
         guard let id = try call.document()["operation"]?.stringValue else {
             throw .invalidArgument("The body does not name the operation.")
         }

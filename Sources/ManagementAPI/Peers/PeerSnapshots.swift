@@ -6,12 +6,15 @@ import Replication
 /// `/replication/snapshots`: what a full sync fetches.
 enum PeerSnapshots {
     static let routes: [Route] = [
-        .peer(.post, "/replication/snapshots", body: .json(bytesMax: Route.BodyRule.jsonBytesMax), create),
+        .peer(
+            .post, "/replication/snapshots", body: .json(bytesMax: Route.BodyRule.jsonBytesMax),
+            create),
         .peer(.get, "/replication/snapshots/{id}/files/{name}", file),
         .peer(.delete, "/replication/snapshots/{id}", release),
     ]
 
-    private static func create(_ call: Call, _ peer: PeerIdentity) throws(Problem) -> Route.Outcome {
+    private static func create(_ call: Call, _ peer: PeerIdentity) throws(Problem) -> Route.Outcome
+    {
         // A checkpoint, and the hashes of its files: seconds.
         try call.later(on: call.api.peerWork) { () throws(Problem) -> Route.Outcome in
             let taken = call.node.source.openSnapshot(peer, remoteAddress: call.head.remoteAddress)
@@ -55,7 +58,8 @@ enum PeerSnapshots {
         }
     }
 
-    private static func release(_ call: Call, _ peer: PeerIdentity) throws(Problem) -> Route.Outcome {
+    private static func release(_ call: Call, _ peer: PeerIdentity) throws(Problem) -> Route.Outcome
+    {
         call.node.source.releaseSnapshot(call.parameter("id"), for: peer)
         return .response(.json([:]))
     }

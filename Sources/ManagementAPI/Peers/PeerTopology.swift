@@ -7,7 +7,9 @@ import Replication
 enum PeerTopology {
     static let routes: [Route] = [
         .peer(.get, "/replication/topology", admitsStrangers: true, tell),
-        .peer(.post, "/replication/topology", body: .json(bytesMax: Route.BodyRule.jsonBytesMax), hear),
+        .peer(
+            .post, "/replication/topology", body: .json(bytesMax: Route.BodyRule.jsonBytesMax), hear
+        ),
     ]
 
     private static func tell(_ call: Call, _ peer: PeerIdentity) throws(Problem) -> Route.Outcome {

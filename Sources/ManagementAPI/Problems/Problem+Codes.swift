@@ -53,7 +53,8 @@ extension Problem {
     static func readOnly(_ namespace: String) -> Problem {
         Problem(
             403, "read-only",
-            "The namespace \(namespace) is read-only. PATCH it with read_only false to write again.")
+            "The namespace \(namespace) is read-only. PATCH it with read_only false to write again."
+        )
     }
 
     static func notFound(_ detail: String) -> Problem { Problem(404, "not-found", detail) }
@@ -85,7 +86,7 @@ extension Problem {
             .with(header: "Content-Range", "bytes */\(size)")
     }
 
-    /// - Parameter faults: At least one.
+    /// There is at least one fault.
     static func validationFailed(_ faults: [Fault]) -> Problem {
         Problem(
             422, "validation-failed",

@@ -9,7 +9,7 @@ import Topology
 /// The one place where the errors of the modules below become answers. No `default`: a new case
 /// must choose its status here.
 extension Problem {
-    /// - Parameter lineage: Of this node's cluster, for the ETag of a topology.
+    /// The lineage is of this node's cluster, for the ETag of a topology.
     init(_ refusal: Refusal, lineage: Lineage? = nil) {
         switch refusal {
         case .namespaceNotFound(let name):
@@ -122,7 +122,8 @@ extension Problem {
         switch failure {
         case .unreachable(let detail):
             self = .nodeUnreachable(
-                "The node does not answer within \(Node.lookTimeout.components.seconds) s. \(Sentence.of(detail))")
+                "The node was not reached within \(Node.lookTimeout.components.seconds) s: \(Sentence.of(detail))"
+            )
         case .notEmpty(let name):
             self = .conflict(
                 "node-not-empty",
@@ -178,10 +179,10 @@ extension Problem {
 
 /// The modules below say what is wrong in a fragment; an answer is a sentence.
 enum Sentence {
+    /// Not capitalized: it may begin with the name of a node.
     static func of(_ fragment: String) -> String {
         guard let last = fragment.last else { return "No reason is known." }
-        let end = last == "." ? "" : "."
-        return fragment.prefix(1).uppercased() + fragment.dropFirst() + end
+        return last == "." ? fragment : fragment + "."
     }
 }
 

@@ -50,7 +50,8 @@ public struct Problem: Error, Sendable {
 
     /// `not-primary` is "Not primary".
     private var title: String {
-        let words = code.split(separator: "-").joined(separator: " ")
+        let words = code.split(separator: "-").map { $0 == "json" ? "JSON" : $0 }
+            .joined(separator: " ")
         return words.prefix(1).uppercased() + words.dropFirst()
     }
 

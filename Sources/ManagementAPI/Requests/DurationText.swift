@@ -5,7 +5,8 @@ enum DurationText {
     /// Nil for anything else.
     static func parse(_ text: String) -> Duration? {
         let digits = text.utf8.prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
-        guard (1...6).contains(digits.count), let number = Int64(String(decoding: digits, as: UTF8.self))
+        guard (1...6).contains(digits.count),
+            let number = Int64(String(decoding: digits, as: UTF8.self))
         else { return nil }
         switch text.dropFirst(digits.count) {
         case "ms": return .milliseconds(number)

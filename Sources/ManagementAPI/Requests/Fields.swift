@@ -14,7 +14,7 @@ final class FaultList {
     func report(_ pointer: String, _ code: String, _ detail: String) {
         guard faults.count < FaultList.faultsMax else { return }
         let shown = String(pointer.prefix(FaultList.pointerBytesMax))
-        faults.append(Problem.Fault(pointer: shown, code: code, detail: Sentence.of(detail)))
+        faults.append(Problem.Fault(pointer: shown, code: code, detail: detail))
     }
 
     /// Throws all of them as one problem; nothing when there are none.
@@ -34,22 +34,21 @@ struct Fields {
     let faults: FaultList
     private let object: JSONObject
 
-    /// - Parameters:
-    ///   - value: Should be an object.
-    ///   - names: What it may have.
-    init(_ value: JSONValue, at pointer: String = "", allowing names: [String], _ faults: FaultList) {
+    /// The value should be an object, with no fields but those of `names`.
+    init(_ value: JSONValue, at pointer: String = "", allowing names: [String], _ faults: FaultList)
+    {
         self.pointer = pointer
         self.faults = faults
         guard let object = value.objectValue else {
             self.object = JSONObject()
-            faults.report(pointer, "wrong-type", "this must be an object")
+            faults.report(pointer, "wrong-type", "This must be an object.")
             return
         }
         self.object = object
         for (name, _) in object.members where !names.contains(name) {
             faults.report(
                 pointer + "/" + Fields.escaped(name), FaultList.unknownField,
-                "there is no such field; there are \(names.joined(separator: ", "))")
+                "There is no such field; there are \(names.joined(separator: ", ")).")
         }
     }
 
@@ -110,11 +109,11 @@ struct Fields {
         _ name: String, _ isRequired: Bool, _ rule: String, _ convert: (JSONValue) -> Value?
     ) -> Value? {
         guard let member = object[name] else {
-            if isRequired { report(name, "missing", "it is missing; it must be \(rule)") }
+            if isRequired { report(name, "missing", "It is missing; it must be \(rule).") }
             return nil
         }
         guard let value = convert(member) else {
-            report(name, "invalid", "it must be \(rule)")
+            report(name, "invalid", "It must be \(rule).")
             return nil
         }
         return value

@@ -39,7 +39,8 @@ struct PageRequest: Equatable, Sendable {
     static let sizeMax = 1_000
 
     init(_ query: Query, of list: PageToken.List) throws(Problem) {
-        size = try query.integer("page_size", in: 1...PageRequest.sizeMax) ?? PageRequest.sizeDefault
+        size =
+            try query.integer("page_size", in: 1...PageRequest.sizeMax) ?? PageRequest.sizeDefault
         guard let text = query.text("page_token") else { return }
         guard let token = PageToken(text), token.list == list else {
             throw .invalidArgument(

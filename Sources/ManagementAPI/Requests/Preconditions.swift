@@ -16,7 +16,8 @@ enum TagCondition: Equatable, Sendable {
         let text = fields.joined(separator: ",")
         if trimmed(text[...]) == "*" { return .any }
         guard let tags = tags(Array(text.utf8)), !tags.isEmpty else {
-            throw .invalidArgument("\(header) must be * or ETags in double quotes, with commas between.")
+            throw .invalidArgument(
+                "\(header) must be * or ETags in double quotes, with commas between.")
         }
         return .tags(tags)
     }

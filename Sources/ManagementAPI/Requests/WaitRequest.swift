@@ -14,7 +14,7 @@ struct WaitRequest: Sendable {
     /// As openapi/convoy.yaml says.
     static let predicatesMax = 8
 
-    /// - Parameter admitted: Some that can be asked of the subject, for the refusal.
+    /// The text `admitted` says what can be asked of the subject, for the refusal.
     init(_ query: Query, about subject: WaitSubject, admitted: String) throws(Problem) {
         timeout =
             try query.duration("timeout", max: WaitHub.timeoutMax) ?? WaitRequest.timeoutDefault
@@ -33,9 +33,8 @@ struct WaitRequest: Sendable {
 }
 
 extension Call {
-    /// Answers with `current` once all that the request waits for holds; at once if that is nothing.
-    ///
-    /// - Parameter current: The subject as it is now; nil when there is none.
+    /// Answers with `current`, the subject as it is now, once all that the request waits for holds;
+    /// at once if that is nothing.
     func answer(
         _ subject: WaitSubject, admitted: String, _ current: @escaping @Sendable () -> JSONValue?
     ) throws(Problem) -> Route.Outcome {
@@ -65,7 +64,8 @@ extension Call {
         }
         guard isWaiting else {
             throw .tooManyRequests(
-                "\(WaitHub.waitersMax) requests wait at this node already. Try again, or ask without wait.")
+                "\(WaitHub.waitersMax) requests wait at this node already. Try again, or ask without wait."
+            )
         }
         return .later
     }

@@ -29,7 +29,8 @@ enum BatchOperation: Equatable, Sendable {
     ) throws(Problem) {
         let kind = value["op"]?.stringValue.flatMap(Kind.init(rawValue:))
         let fields = Fields(
-            value, at: pointer, allowing: ["op", "key", "key_base64"] + (kind?.fields ?? Self.allFields),
+            value, at: pointer,
+            allowing: ["op", "key", "key_base64"] + (kind?.fields ?? Self.allFields),
             faults)
         _ = fields.parsed("op", isRequired: true, "put, delete or check") { Kind(rawValue: $0) }
         let key = try BatchOperation.key(fields)
@@ -58,7 +59,7 @@ enum BatchOperation: Equatable, Sendable {
     private static func key(_ fields: Fields) throws(Problem) -> [UInt8]? {
         guard let key = bytes(fields, "key", "key_base64") else { return nil }
         guard !key.isEmpty else {
-            fields.report("key", "invalid", "a key has 1 to \(Key.userKeyBytesMax) bytes")
+            fields.report("key", "invalid", "A key has 1 to \(Key.userKeyBytesMax) bytes.")
             return nil
         }
         guard key.count <= Key.userKeyBytesMax else {
@@ -69,12 +70,14 @@ enum BatchOperation: Equatable, Sendable {
 
     private static func value(_ fields: Fields) throws(Problem) -> [UInt8]? {
         guard !fields.has("ttl_seconds") else {
-            throw Problem.invalidArgument("ttl_seconds: expiry is not available yet. Nothing was done.")
-                .with([
-                    Problem.Fault(
-                        pointer: fields.place(of: "ttl_seconds"), code: "invalid",
-                        detail: "Expiry is not available yet.")
-                ])
+            throw Problem.invalidArgument(
+                "ttl_seconds: expiry is not available yet. Nothing was done."
+            )
+            .with([
+                Problem.Fault(
+                    pointer: fields.place(of: "ttl_seconds"), code: "invalid",
+                    detail: "Expiry is not available yet.")
+            ])
         }
         guard let value = bytes(fields, "value", "value_base64") else { return nil }
         guard value.count <= StoredValue.bytesMax else {
@@ -85,7 +88,8 @@ enum BatchOperation: Equatable, Sendable {
 
     private static func tooLarge(_ fields: Fields, _ name: String, limitBytes: Int) -> Problem {
         let detail = "A \(name) has at most \(limitBytes) bytes."
-        let fault = Problem.Fault(pointer: fields.place(of: name), code: "too-large", detail: detail)
+        let fault = Problem.Fault(
+            pointer: fields.place(of: name), code: "too-large", detail: detail)
         return Problem.tooLarge(detail, limitBytes: limitBytes).with([fault])
     }
 
@@ -95,7 +99,7 @@ enum BatchOperation: Equatable, Sendable {
             return fields.text(text, isRequired: true).map { Array($0.utf8) }
         }
         guard !fields.has(text) else {
-            fields.report(base64, "invalid", "there is \(text) already; one of the two is enough")
+            fields.report(base64, "invalid", "There is \(text) already; one of the two is enough.")
             return nil
         }
         return fields.parsed(base64, "Base64 with padding") { Base64.decode($0) }
@@ -103,12 +107,14 @@ enum BatchOperation: Equatable, Sendable {
 
     private static func expectation(_ fields: Fields) -> KeyCheck.Expectation? {
         guard fields.has("etag") != fields.has("exists") else {
-            fields.report("etag", "invalid", "a check has either etag or exists")
+            fields.report("etag", "invalid", "A check has either etag or exists.")
             return nil
         }
         if fields.has("exists") { return fields.flag("exists").map { .exists($0) } }
         return fields.parsed("etag", "an ETag with its double quotes") { text in
-            guard text.utf8.count > 2, text.hasPrefix("\""), text.hasSuffix("\"") else { return nil }
+            guard text.utf8.count > 2, text.hasPrefix("\""), text.hasSuffix("\"") else {
+                return nil
+            }
             // One that is none of ours matches nothing.
             return ValueVersion(etag: text).map { .version($0) } ?? .versions([])
         }

@@ -9,7 +9,8 @@ enum BatchResource {
     static let routes: [Route] = [
         Route(
             .post, "/v1/namespaces/{ns}/batch", .namespaceWrite,
-            body: .json(bytesMax: BatchResource.bytesMax), effect: .changes(needsSpace: false), apply)
+            body: .json(bytesMax: BatchResource.bytesMax), effect: .changes(needsSpace: false),
+            apply)
     ]
 
     static let bytesMax = 64 << 20
@@ -18,7 +19,8 @@ enum BatchResource {
 
     private static func apply(_ call: Call) throws(Problem) -> Route.Outcome {
         let faults = FaultList()
-        let fields = Fields(try call.document(valuesMax: 4_000_000), allowing: ["operations"], faults)
+        let fields = Fields(
+            try call.document(valuesMax: 4_000_000), allowing: ["operations"], faults)
         let list = fields.list("operations", count: 1...BatchOperation.countMax, isRequired: true)
         var operations: [BatchOperation] = []
         for (place, item) in (list ?? []).enumerated() {

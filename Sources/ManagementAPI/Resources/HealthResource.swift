@@ -25,7 +25,8 @@ enum HealthResource {
 
     private static func health(_ call: Call) throws(Problem) -> Route.Outcome {
         guard let kind = HealthKind(rawValue: call.parameter("kind")) else {
-            throw .notFound("There is no such question; there are primary, replica, writable and in-sync.")
+            throw .notFound(
+                "There is no such question; there are primary, replica, writable and in-sync.")
         }
         let limits = HealthLimits(
             lagMilliseconds: try call.query.integer("lag_ms", in: 0...HealthLimits.numberMax),
@@ -63,7 +64,10 @@ private enum HealthKind: String {
         case .replica:
             guard report.running?.role == .replica else { return ["This node is not a replica."] }
             return report.running?.state == .streaming
-                ? [] : ["This replica is not streaming; it is \(report.running?.state.rawValue ?? "unknown")."]
+                ? []
+                : [
+                    "This replica is not streaming; it is \(report.running?.state.rawValue ?? "unknown")."
+                ]
         case .writable:
             return node.isWritable ? [] : ["This node takes no writes."]
         case .inSync:

@@ -57,7 +57,8 @@ enum KeyResource {
     /// 200, or 304 when the client has it already.
     private static func statusOfRead(_ call: Call, _ etag: String) throws(Problem) -> Int {
         if let wanted = try condition(call, "If-Match"), !wanted.matchesStrongly(etag) {
-            throw Problem.preconditionFailed("The key has another ETag.").with("etag", .string(etag))
+            throw Problem.preconditionFailed("The key has another ETag.").with(
+                "etag", .string(etag))
         }
         let known = try condition(call, "If-None-Match")
         return known?.matchesWeakly(etag) ?? false ? 304 : 200
@@ -119,7 +120,8 @@ enum KeyResource {
         case nil: break
         case .any: checks.append(KeyCheck(key: key, expectation: .exists(false), operation: 0))
         case .tags:
-            throw .invalidArgument("On a change If-None-Match can only be *: the key must be absent.")
+            throw .invalidArgument(
+                "On a change If-None-Match can only be *: the key must be absent.")
         }
         return checks
     }
@@ -149,7 +151,9 @@ extension Call {
     func key() throws(Problem) -> [UInt8] {
         guard let before = route.template.segmentsBeforeRest,
             let key = head.path(afterSegments: before), !key.isEmpty
-        else { throw .invalidArgument("The key is empty. Keys have 1 to \(Key.userKeyBytesMax) bytes.") }
+        else {
+            throw .invalidArgument("The key is empty. Keys have 1 to \(Key.userKeyBytesMax) bytes.")
+        }
         return key
     }
 }

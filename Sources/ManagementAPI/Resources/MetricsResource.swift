@@ -21,7 +21,8 @@ enum MetricsResource {
         addRequests(&text, call.api)
         return .response(
             Response(
-                status: 200, headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],
+                status: 200,
+                headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],
                 body: .bytes(text.bytes)))
     }
 
@@ -38,29 +39,40 @@ enum MetricsResource {
         }
         text.begin("convoy_state", "gauge", "1 for the state that the node is in.")
         for state in RunningState.allCases {
-            text.add("convoy_state", [("state", state.rawValue)], report.running?.state == state ? 1 : 0)
+            text.add(
+                "convoy_state", [("state", state.rawValue)], report.running?.state == state ? 1 : 0)
         }
         text.gauge("convoy_in_sync", "Every configured replica is in sync.", sync.inSync ? 1 : 0)
         text.gauge("convoy_in_sync_replicas", "Replicas in sync.", Double(sync.inSyncReplicas))
         text.gauge("convoy_converged", "What runs is as configured.", sync.converged ? 1 : 0)
         text.gauge("convoy_writable", "This node takes writes.", node.isWritable ? 1 : 0)
-        text.gauge("convoy_topology_generation", "Of the document.", sync.generation.map { Double($0.rawValue) })
+        text.gauge(
+            "convoy_topology_generation", "Of the document.",
+            sync.generation.map { Double($0.rawValue) })
         text.gauge("convoy_topology_term", "Of the reign.", sync.term.map(Double.init))
         text.counter("convoy_full_syncs_total", "Full syncs finished here.", report.fullSyncs)
         text.counter("convoy_partial_syncs_total", "Partial syncs begun here.", report.partialSyncs)
-        text.gauge("convoy_lag_entries", "Behind the primary.", report.lag.map { Double($0.entries) })
+        text.gauge(
+            "convoy_lag_entries", "Behind the primary.", report.lag.map { Double($0.entries) })
         text.gauge("convoy_lag_seconds", "Behind the primary.", report.lag.flatMap(\.seconds))
-        text.gauge("convoy_disk_free_bytes", "Of the data directory's disk.", Double(node.diskFreeBytes))
+        text.gauge(
+            "convoy_disk_free_bytes", "Of the data directory's disk.", Double(node.diskFreeBytes))
         text.gauge("convoy_process_resident_bytes", "Memory in use.", ProcessMemory.residentBytes)
     }
 
     private static func addLog(_ text: inout MetricsText, _ node: Node) {
         guard let engine = node.engine else { return }
         let state = engine.state
-        text.gauge("convoy_position_index", "The last entry applied.", Double(state.position.index.rawValue))
-        text.gauge("convoy_durable_index", "The last entry synced.", Double(engine.log.syncedIndex.rawValue))
-        text.gauge("convoy_log_first_index", "The first entry kept.", Double(engine.log.first.rawValue))
-        text.gauge("convoy_log_last_index", "The last entry.", Double(engine.log.last.index.rawValue))
+        text.gauge(
+            "convoy_position_index", "The last entry applied.",
+            Double(state.position.index.rawValue))
+        text.gauge(
+            "convoy_durable_index", "The last entry synced.",
+            Double(engine.log.syncedIndex.rawValue))
+        text.gauge(
+            "convoy_log_first_index", "The first entry kept.", Double(engine.log.first.rawValue))
+        text.gauge(
+            "convoy_log_last_index", "The last entry.", Double(engine.log.last.index.rawValue))
         text.gauge("convoy_log_bytes", "Of the log on disk.", Double(engine.log.bytes))
         text.gauge("convoy_namespaces", "Namespaces.", Double(state.catalog.namespaceCount))
     }
@@ -74,7 +86,9 @@ enum MetricsResource {
                 text.add(name, [("replica", link.replicaName)], value)
             }
         }
-        each("convoy_link_sent_index", "The last entry sent.") { $0.sent.map { Double($0.rawValue) } }
+        each("convoy_link_sent_index", "The last entry sent.") {
+            $0.sent.map { Double($0.rawValue) }
+        }
         each("convoy_link_acked_index", "The last entry acknowledged.") {
             $0.acked.map { Double($0.rawValue) }
         }

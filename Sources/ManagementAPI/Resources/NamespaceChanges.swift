@@ -26,6 +26,8 @@ enum NamespaceChanges {
     ]
 
     private static let body = Route.BodyRule.json(bytesMax: Route.BodyRule.jsonBytesMax)
+    private static let nameRule =
+        "a namespace's name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit; not batch"
     private static let quotaFields = ["quota_keys", "quota_bytes"]
     /// What JSON readers hold exactly.
     private static let quotaMax = 1 << 53 - 1
@@ -84,7 +86,7 @@ enum NamespaceChanges {
         let fields = Fields(
             try call.document(), allowing: ["name"] + quotaFields + ["read_only"], faults)
         var change = UpdateNamespace(name: try call.namespaceName())
-        if fields.isEmpty { faults.report("", "missing", "name what to change") }
+        if fields.isEmpty { faults.report("", "missing", "Name what to change.") }
         if let name = name(fields, isRequired: false) { change.newName = .set(name) }
         let quotas = self.quotas(fields)
         if let limit = quotas.keys { change.quotaKeys = .set(limit) }
@@ -112,7 +114,7 @@ enum NamespaceChanges {
     }
 
     private static func name(_ fields: Fields, isRequired: Bool) -> NamespaceName? {
-        fields.parsed("name", isRequired: isRequired, NamespaceName.rule) {
+        fields.parsed("name", isRequired: isRequired, nameRule) {
             NamespaceName(rawValue: $0)
         }
     }

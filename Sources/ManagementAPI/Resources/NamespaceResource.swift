@@ -21,7 +21,8 @@ enum NamespaceResource {
             let items = own.filter {
                 page.after == nil && $0.record.name.rawValue.hasPrefix(prefix)
             }
-            return .response(.json(Page.json(items.map { $0.record.json($0.currentUsage) }, next: nil)))
+            return .response(
+                .json(Page.json(items.map { $0.record.json($0.currentUsage) }, next: nil)))
         }
         let after = page.after.map { String(decoding: $0, as: UTF8.self) }
         let found = catalog.namespaces(after: after, prefix: prefix, countMax: page.size + 1)

@@ -16,12 +16,14 @@ enum NodeFields {
 enum NodeChanges {
     static let routes: [Route] = [
         Route(
-            .post, "/v1/nodes", .topologyWrite, body: body, effect: .changes(needsSpace: false), add),
+            .post, "/v1/nodes", .topologyWrite, body: body, effect: .changes(needsSpace: false), add
+        ),
         Route(
             .patch, "/v1/nodes/{name}", .topologyWrite, body: body,
             effect: .changes(needsSpace: false), change),
         Route(
-            .delete, "/v1/nodes/{name}", .topologyWrite, effect: .changes(needsSpace: false), remove),
+            .delete, "/v1/nodes/{name}", .topologyWrite, effect: .changes(needsSpace: false), remove
+        ),
         Route(
             .post, "/v1/nodes/{name}/resync", .topologyWrite, effect: .changes(needsSpace: false),
             resync),
@@ -78,10 +80,12 @@ enum NodeChanges {
         case .replica: break
         case .primary:
             throw .conflict(
-                "node-is-primary", "\(member.name) is the primary: there is nobody to sync it from.")
+                "node-is-primary", "\(member.name) is the primary: there is nobody to sync it from."
+            )
         case nil:
             throw .conflict(
-                "node-without-role", "\(member.name) follows nobody. PATCH it with an upstream first.")
+                "node-without-role",
+                "\(member.name) follows nobody. PATCH it with an upstream first.")
         }
         call.node.resync(member, changedBy: call.caller.label, reason: try call.changeReason()) {
             switch $0 {
@@ -98,14 +102,15 @@ enum NodeChanges {
         let faults = FaultList()
         let fields = Fields(
             try call.document(), allowing: ["address", "upstream", "claim"], faults)
-        if fields.isEmpty { faults.report("", "missing", "name what to change") }
+        if fields.isEmpty { faults.report("", "missing", "Name what to change.") }
         let address = fields.parsed("address", NodeFields.addressRule) { NodeAddress($0) }
         let upstream = fields.parsed("upstream", NodeFields.nameRule) { NodeName($0) }
         let claims = fields.flag("claim") ?? false
         try faults.check()
         guard !claims else {
             throw .conflict(
-                "claim-not-available", "This node takes no claim: it is the primary. Nothing was done.")
+                "claim-not-available",
+                "This node takes no claim: it is the primary. Nothing was done.")
         }
         let member = try call.member()
         let parent = try upstream.map { name throws(Problem) in

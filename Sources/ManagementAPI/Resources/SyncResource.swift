@@ -8,7 +8,8 @@ enum SyncResource {
     static let routes: [Route] = [
         Route(.get, "/v1/sync", .clusterRead, query: WaitRequest.parameters, get),
         Route(
-            .post, "/v1/barriers", .topologyWrite, effect: .changes(needsSpace: false), appendBarrier
+            .post, "/v1/barriers", .topologyWrite, effect: .changes(needsSpace: false),
+            appendBarrier
         ),
     ]
 

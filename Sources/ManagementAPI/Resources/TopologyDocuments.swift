@@ -11,7 +11,10 @@ extension TopologyDocument {
             "primary": .string(label(of: primary)),
             "replicas": .array(
                 replicas.map {
-                    ["node": .string(label(of: $0.node)), "upstream": .string(label(of: $0.upstream))]
+                    [
+                        "node": .string(label(of: $0.node)),
+                        "upstream": .string(label(of: $0.upstream)),
+                    ]
                 }),
             "min_in_sync_replicas": JSONValue(minInSyncReplicas),
             "nodes": .array(
@@ -42,7 +45,9 @@ extension TopologyRequest {
         let fields = Fields(value, allowing: TopologyRequest.names, faults)
         let replicas = fields.list("replicas", count: 0...TopologyRequest.listMax, isRequired: true)
         let nodes = fields.list("nodes", count: 0...TopologyRequest.listMax, isRequired: true)
-        func optionalText(_ name: String) -> String? { fields.isNil(name) ? nil : fields.text(name) }
+        func optionalText(_ name: String) -> String? {
+            fields.isNil(name) ? nil : fields.text(name)
+        }
         self.init(
             generation: fields.integer("generation", in: 0...TopologyRequest.numberMax),
             term: fields.integer("term", in: 0...TopologyRequest.numberMax),

@@ -37,7 +37,8 @@ enum TopologyHistoryResource {
             let document = UInt64(text).flatMap({ catalog.topology(of: Generation($0)) })
         else {
             throw .notFound(
-                "There is no such generation, or it is kept no more: the last \(ChangeTopology.historyMax) are.")
+                "There is no such generation, or it is kept no more: the last \(ChangeTopology.historyMax) are."
+            )
         }
         return .response(.json(document.json))
     }

@@ -17,7 +17,8 @@ struct PathTemplate: Sendable {
     /// - Parameter text: Ours: nothing is checked.
     init(_ text: String) {
         self.text = text
-        parts = text.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map { part in
+        parts = text.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map {
+            part in
             guard part.hasPrefix("{") else { return .literal(String(part)) }
             let name = String(part.dropFirst().dropLast())
             return name == PathTemplate.restName ? .rest(name) : .parameter(name)

@@ -25,7 +25,9 @@ public struct Router: Sendable {
         /// Of a template that takes the rest of the path here.
         var restRoutes: [HTTPMethod: Int] = [:]
 
-        mutating func insert(_ parts: ArraySlice<PathTemplate.Part>, _ method: HTTPMethod, _ route: Int) {
+        mutating func insert(
+            _ parts: ArraySlice<PathTemplate.Part>, _ method: HTTPMethod, _ route: Int
+        ) {
             switch parts.first {
             case nil:
                 routes[method] = route
