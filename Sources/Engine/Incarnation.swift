@@ -43,12 +43,17 @@ public final class DataDirectory: Sendable {
 
     /// The incarnation that counts, or nil in a directory without a state.
     public func current() throws(EngineError) -> Incarnation? {
+        try DataDirectory.current(in: path)
+    }
+
+    static func current(in path: String) throws(EngineError) -> Incarnation? {
         try engine {
+            let currentPath = path + "/CURRENT"
             guard FileSystem.exists(currentPath) else { return nil }
             let name = String(
                 decoding: try FileSystem.readAll(currentPath, bytesMax: 256), as: UTF8.self
             ).filter { !$0.isWhitespace }
-            guard DataDirectory.isIncarnationName(name) else {
+            guard isIncarnationName(name) else {
                 throw EngineError.damaged("\(currentPath) names no incarnation")
             }
             return Incarnation(path: "\(path)/data/\(name)")
