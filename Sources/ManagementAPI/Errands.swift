@@ -1,5 +1,4 @@
 import Platform
-import Synchronization
 
 /// Work that an HTTP thread must not do: what takes long, or waits for the disk. Threads are started
 /// as needed and end when there is nothing left to do.
@@ -7,7 +6,7 @@ final class Errands: Sendable {
     private let name: String
     private let threadsMax: Int
     private let waitingMax: Int
-    private let state = Mutex(State())
+    private let state = Monitor(State())
 
     private struct State: Sendable {
         var threads = 0

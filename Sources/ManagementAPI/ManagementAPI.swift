@@ -4,7 +4,6 @@ import Log
 public import Node
 import Platform
 import Replication
-import Synchronization
 import Topology
 
 /// The HTTP side of a node: resources, problems, the router's table.

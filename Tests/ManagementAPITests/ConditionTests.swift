@@ -34,8 +34,9 @@ import Testing
     ])
     func `what is no list of tags is refused`(text: String) {
         guard case .failure(let problem) = read(text) else { return failed("accepted") }
-        #expect(problem.status == 400)
+        #expect(problem.status == 412)
         #expect(problem.detail.contains("If-Match"))
+        #expect(throws: Problem.self) { try TagCondition.read([text], header: "If-None-Match") }
     }
 }
 

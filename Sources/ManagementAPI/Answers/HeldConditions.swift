@@ -1,10 +1,9 @@
 import Platform
-import Synchronization
 
 /// Since when conditions that are asked about again and again have held, as far as each look at
 /// them has shown.
 final class HeldConditions: Sendable {
-    private let since = Mutex<[String: MonotonicTime]>([:])
+    private let since = Monitor<[String: MonotonicTime]>([:])
 
     /// Load balancers ask a few questions; a stranger cannot fill the memory.
     private static let countMax = 64

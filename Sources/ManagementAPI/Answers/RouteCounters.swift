@@ -1,9 +1,8 @@
 import Platform
-import Synchronization
 
 /// What one route has answered since the process began.
 final class RouteCounters: Sendable {
-    private let cells = Mutex(Cells())
+    private let cells = Monitor(Cells())
 
     struct Cells: Sendable {
         /// From 1xx to 5xx.

@@ -4,13 +4,12 @@ import JSON
 import Node
 import Platform
 import Replication
-import Synchronization
 import Topology
 
 /// Who may speak as a node: with a cluster secret, whoever signs with it; without, this machine.
 final class PeerGate: Sendable {
     private let secret: ClusterSecret?
-    private let nonces = Mutex(NonceMemory())
+    private let nonces = Monitor(NonceMemory())
 
     private static let prefix = Array("/replication/".utf8)
 

@@ -10,14 +10,17 @@ enum TagCondition: Equatable, Sendable {
         var text: String
     }
 
+    static let ifMatch = "If-Match"
+
     /// Nil when none of `fields` is there, and when the header cannot be read, a problem.
     static func read(_ fields: [String], header: String) throws(Problem) -> TagCondition? {
         guard !fields.isEmpty else { return nil }
         let text = fields.joined(separator: ",")
         if trimmed(text[...]) == "*" { return .any }
         guard let tags = tags(Array(text.utf8)), !tags.isEmpty else {
-            throw .invalidArgument(
-                "\(header) must be * or ETags in double quotes, with commas between.")
+            let detail = "\(header) must be * or ETags in double quotes, with commas between."
+            // A condition that cannot be read cannot be found to hold.
+            throw header == ifMatch ? .preconditionFailed(detail) : .invalidArgument(detail)
         }
         return .tags(tags)
     }
