@@ -22,6 +22,8 @@ public struct NonceMemory: Sendable {
             current = []
             turnsAt = UnixMilliseconds(rawValue: now.rawValue + 2 * window)
         }
+        // The clock went back: without this, nothing would be forgotten until it is there again.
+        turnsAt = min(turnsAt, UnixMilliseconds(rawValue: now.rawValue + 2 * window))
         let distance =
             time > now ? time.rawValue - now.rawValue : now.rawValue - time.rawValue
         guard distance <= window, nonce.utf8.count <= 64, current.count < NonceMemory.countMax,
