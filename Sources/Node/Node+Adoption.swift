@@ -118,15 +118,19 @@ extension Node {
         }
         _ = state.beginSession()
         source.endAll(reason: "this node was adopted by another cluster")
-        do {
-            try keepHistory()
-            try remember(request)
-            try state.directory.forgetCurrent()
-        } catch {
-            throw .failed("\(error)")
+        // What was written here is kept aside when the full sync has found where the histories part.
+        let data = userData
+        let foreign = data.map { $0.keys > 0 || $0.namespaces > 0 } ?? false ? state.engine : nil
+        try remember(request)
+        if foreign == nil {
+            maintenance.retire(state.engine)
+            do {
+                try state.directory.forgetCurrent()
+            } catch {
+                throw .failed("\(error)")
+            }
         }
-        maintenance.retire(state.engine)
-        state.setEngine(nil)
+        state.setEngine(nil, foreign: foreign)
         state.setRole(.replica(nil))
         state.note(nil)
         log(
@@ -145,24 +149,14 @@ extension Node {
         )
     }
 
-    /// The log of a history that held anything is kept: nothing that was written is thrown away.
-    private func keepHistory() throws {
-        guard let engine = state.engine, let data = userData, data.keys > 0 || data.namespaces > 0
-        else { return }
-        let position = engine.state.position
-        try engine.log.sync()
-        let kept =
-            "\(state.directory.divergedPath)/\(engine.state.header.lineage.hex)-\(position.index)"
-        try FileSystem.linkTree(engine.log.directory, to: kept)
-        try state.factsFile.change { $0.divergedEntries += position.index.rawValue }
-    }
-
     private func remember(_ request: AdoptionRequest) throws(AdoptionRefusal) {
         do {
             try state.factsFile.change { facts in
                 let isOther = facts.lineage != request.lineage
                 facts.lineage = request.lineage
                 facts.number = request.number
+                facts.claim = nil
+                if isOther { facts.promised = nil }
                 let known = facts.document
                 if isOther || known.map({ $0.version < request.document.version }) ?? true {
                     facts.document = request.document

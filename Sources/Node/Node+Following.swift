@@ -13,7 +13,7 @@ extension Node {
             signing: signing,
             engineOptions: options.engine,
             dataDirectory: state.directory,
-            engine: { state.engine },
+            engine: { state.engine ?? state.foreign },
             apply: { number, engine, records, encoded throws(EngineError) in
                 try state.apply(number, engine, records, encoded)
             },
@@ -27,7 +27,7 @@ extension Node {
 
     /// Swaps the state for the one that a full sync brought.
     private func install(_ session: UInt64, _ engine: Engine) throws(EngineError) -> Bool {
-        let old = state.engine
+        let old = state.engine ?? state.foreign
         guard try state.install(session, engine) else { return false }
         source.endAll(reason: "the state was replaced by a full sync")
         watch(engine)

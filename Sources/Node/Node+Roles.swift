@@ -34,11 +34,14 @@ extension Node {
     private func reconcileReplica(_ session: ReplicaSession?) {
         guard let document = state.document, let number = state.facts.number else { return }
         switch document.role(of: number) {
-        case .replica(let upstreamNumber):
+        case .replica(let configured):
+            // Promised to a higher reign, whose document is on its way.
+            guard mayFollow(document) else { return }
+            let upstreamNumber = claimedUpstream(document) ?? configured
             guard let upstream = document.node(numbered: upstreamNumber) else { return }
             if let session, session.upstream == upstream { return }
             session?.stop()
-            follow(upstream, reason: state.engine == nil ? .empty : nil)
+            follow(upstream, reason: fullSyncReason)
         case nil:
             noteRemoval(document)
             guard session != nil || state.isFenced else { return }
@@ -53,6 +56,12 @@ extension Node {
             // It was promoted by a document that it was told of: a reign it does not hold yet.
             return
         }
+    }
+
+    /// Why a node that serves nothing takes a full sync; nil when its own position may do.
+    private var fullSyncReason: FullSyncReason? {
+        if state.engine != nil { return nil }
+        return state.foreign == nil ? .empty : .historyDiverged
     }
 
     private func noteRemoval(_ document: TopologyDocument) {
@@ -99,12 +108,25 @@ extension Node {
                 .warning, "waiting: a replica has entries that this node lacks",
                 ["node": document.label(of: peer)])
         case .openReign(let unconfirmed):
-            openReign(engine, document, number, unconfirmed: unconfirmed)
+            openReignAfterBoot(engine, document, number, unconfirmed: unconfirmed)
         }
     }
 
-    /// Becomes primary in a reign that was never held before, by a synced entry.
-    private func openReign(
+    /// Takes what a replica has of this history and this node lost. On a thread that may wait.
+    private func takeTailAfterBoot(from record: NodeRecord) {
+        do throws(PeerError) {
+            let entries = try fetchTail(from: record)
+            log(
+                .warning, "took entries that this node had lost",
+                ["node": record.name.rawValue, "entries": "\(entries)"])
+        } catch {
+            state.note(
+                NodeReport.Failure(code: error.code, detail: error.detail, at: .now()))
+        }
+    }
+
+    /// Becomes primary again, in a reign that was never held before.
+    private func openReignAfterBoot(
         _ engine: Engine, _ document: TopologyDocument, _ number: NodeNumber, unconfirmed: Bool
     ) {
         let term =
@@ -112,7 +134,6 @@ extension Node {
                 document.reign.term, engine.state.header.reign.term,
                 state.facts.promised?.term ?? 0) + 1
         let reign = Reign(term: term, holder: number)
-        let committer = Committer(engine: engine, reign: reign)
         let address = options.address
         let change = ChangeTopology(changedBy: "system", reason: "restart of the primary") {
             current, _, note in
@@ -125,19 +146,29 @@ extension Node {
                 return .success(.changed(addressed))
             }
         }
-        guard case .success = committer.commit(change, until: .now() + .seconds(30)) else {
-            log(.error, "could not open a reign; trying again", ["reign": "\(reign)"])
+        if openReign(engine, reign, change) { state.isUnconfirmed = unconfirmed }
+    }
+
+    /// Becomes primary by a synced entry that opens `reign`. On the control loop.
+    ///
+    /// - Returns: Whether it did.
+    func openReign(_ engine: Engine, _ reign: Reign, _ opening: some Change) -> Bool {
+        let committer = Committer(engine: engine, reign: reign)
+        guard case .success = committer.commit(opening, until: .now() + .seconds(30)) else {
+            log(.error, "could not open a reign", ["reign": "\(reign)"])
             committer.stop(until: .now() + .seconds(5))
-            return
+            return false
         }
         do {
             try engine.log.sync()
         } catch {
             options.engine.stopProcess("cannot sync the entry that opens reign \(reign): \(error)")
         }
-        state.isUnconfirmed = unconfirmed
+        state.isUnconfirmed = false
         state.setRole(.primary(committer))
+        state.note(nil)
         control.poke()
-        log(.info, "opened a reign", ["reign": "\(reign)", "unconfirmed": "\(unconfirmed)"])
+        log(.info, "opened a reign", ["reign": "\(reign)"])
+        return true
     }
 }

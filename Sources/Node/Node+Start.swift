@@ -29,8 +29,19 @@ extension Node {
         let synced = try SyncedIndexFile(in: options.dataPath)
 
         let opened = try open(directory, facts, synced, options)
+        let isOwn = opened.map { belongs($0, facts) } ?? false
+        if let opened, isOwn, facts.forking == opened.state.header.lineage {
+            // The process ended between the entry of a fork and the note that it is done.
+            try factsFile.change {
+                $0.lineage = opened.state.header.lineage
+                $0.document = nil
+            }
+        }
+        try factsFile.change { $0.forking = nil }
+        // A state of another cluster is what an adoption left that has not ended yet.
         let state = NodeState(
-            options: options, directory: directory, factsFile: factsFile, engine: opened)
+            options: options, directory: directory, factsFile: factsFile,
+            engine: isOwn ? opened : nil, foreign: isOwn ? nil : opened)
         let node = Node(
             options: options, state: state, maintenance: Maintenance(synced: synced))
         if opened == nil && facts.lineage == nil && options.join == nil { try node.found() }
@@ -84,11 +95,12 @@ extension Node {
                 .warning, "the log ended before the state; it begins anew behind it",
                 ["log": "\(renewal.from)", "state": "\(renewal.state)"])
         }
-        // Adopted, and stopped before the first sync: this state is of another cluster.
-        guard facts.lineage == nil || facts.lineage == engine.state.header.lineage else {
-            return nil
-        }
         return engine
+    }
+
+    private static func belongs(_ engine: Engine, _ facts: NodeFacts) -> Bool {
+        let lineage = engine.state.header.lineage
+        return facts.lineage == nil || facts.lineage == lineage || facts.forking == lineage
     }
 
     /// Makes the state of a new cluster of one.

@@ -16,6 +16,9 @@ final class NodeState: Sendable {
 
     private struct Core {
         var engine: Engine?
+        /// A state of the history that this node had before it was adopted: serves nobody, and is
+        /// kept until a full sync has found where the histories part.
+        var foreign: Engine?
         var role: Role
         var since: UnixMilliseconds
         /// Of the session whose entries are taken; a new one makes the old one's results void.
@@ -28,15 +31,21 @@ final class NodeState: Sendable {
         var failure: NodeReport.Failure?
     }
 
-    init(options: NodeOptions, directory: DataDirectory, factsFile: FactsFile, engine: Engine?) {
+    init(
+        options: NodeOptions, directory: DataDirectory, factsFile: FactsFile, engine: Engine?,
+        foreign: Engine?
+    ) {
         self.options = options
         self.directory = directory
         self.factsFile = factsFile
         core = Monitor(
-            Core(engine: engine, role: engine == nil ? .replica(nil) : .undecided, since: .now()))
+            Core(
+                engine: engine, foreign: foreign,
+                role: engine == nil ? .replica(nil) : .undecided, since: .now()))
     }
 
     var engine: Engine? { core.withLock { $0.engine } }
+    var foreign: Engine? { core.withLock { $0.foreign } }
     var role: Role { core.withLock { $0.role } }
     var since: UnixMilliseconds { core.withLock { $0.since } }
     var facts: NodeFacts { factsFile.facts }
@@ -124,13 +133,21 @@ final class NodeState: Sendable {
         try applyGate.withLock { _ throws(EngineError) in
             guard core.withLock({ $0.session == number }) else { return false }
             try directory.makeCurrent(engine.incarnation)
-            core.withLock { $0.engine = engine }
+            core.withLock {
+                $0.engine = engine
+                $0.foreign = nil
+            }
             return true
         }
     }
 
-    /// Serves `engine`, or nothing, from now on.
-    func setEngine(_ engine: Engine?) { core.withLock { $0.engine = engine } }
+    /// Serves `engine`, or nothing, from now on. `foreign` is kept beside it.
+    func setEngine(_ engine: Engine?, foreign: Engine? = nil) {
+        core.withLock {
+            $0.engine = engine
+            $0.foreign = foreign
+        }
+    }
 
     /// Remembers a document that this node was told of, when it is newer than all it knows.
     ///

@@ -14,7 +14,8 @@ import Topology
             role: .replica, state: .fullSync, upstream: "n1",
             since: UnixMilliseconds(rawValue: 1_700_000_000_123), lastProgressAt: nil,
             nextRetryAt: UnixMilliseconds(rawValue: 1_700_000_000_999), attempt: 2,
-            generation: Generation(3), term: 4)
+            generation: Generation(3), term: 4,
+            claim: .init(upstream: "n3", since: UnixMilliseconds(rawValue: 1_700_000_000_001)))
         report.position = Position(index: LogIndex(17), hash: Hash128(high: 1, low: 2))
         report.durableIndex = LogIndex(16)
         report.lag = .init(entries: 3, bytes: 400, seconds: 0.5)

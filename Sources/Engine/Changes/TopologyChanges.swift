@@ -93,6 +93,38 @@ public struct Birth: Change {
     }
 }
 
+/// A node that left its cluster founds one of its own on the history that it has. The new lineage
+/// keeps it from ever outranking the cluster that it came from.
+public struct Fork: Change {
+    public var lineage: Lineage
+    public var reign: Reign
+    public var founder: NodeRecord
+    public var operation: OperationRecord
+
+    public init(lineage: Lineage, reign: Reign, founder: NodeRecord, operation: OperationRecord) {
+        self.lineage = lineage
+        self.reign = reign
+        self.founder = founder
+        self.operation = operation
+    }
+
+    public var kind: EntryKind { .topology }
+    public var bytes: Int { 4096 }
+
+    public func decide(_ section: inout DecidingSection) throws(Refusal) -> TopologyDocument {
+        guard let current = section.catalog.topology else {
+            throw .storageFailed("the state has no topology")
+        }
+        section.putRecord(.lineage, [], lineage.encoded)
+        let document = TopologyDocument.founding(
+            founder, term: reign.term, generation: current.generation.next,
+            note: ChangeNote(at: section.time, by: operation.createdBy, reason: operation.reason))
+        section.putTopology(document, opensReign: true)
+        section.putOperation(operation)
+        return document
+    }
+}
+
 /// Nothing but a position to wait for.
 public struct Barrier: Change {
     public init() {}

@@ -16,6 +16,10 @@ public struct NodeFacts: Equatable, Sendable {
     public var document: TopologyDocument?
     /// Nobody of a lower reign is followed any more.
     public var promised: Reign?
+    /// The lineage that a fork which may not have ended yet gives this node.
+    public var forking: Lineage?
+    /// Whom to follow instead of what is configured, while no newer document is known.
+    public var claim: Claim?
     /// Of the boot of the machine that this node last ran in: the page cache lives as long.
     public var bootID: String
     /// Whether the last run ended in order.
@@ -25,6 +29,14 @@ public struct NodeFacts: Equatable, Sendable {
     public var lastFullSync: FinishedSync?
     /// Entries that were taken out of this node's history and kept in `diverged/`.
     public var divergedEntries: UInt64 = 0
+
+    /// A change of the own upstream while the primary is gone. It grants no right to append, and
+    /// ends with the first document that is newer than the one it was made against.
+    public struct Claim: Equatable, Sendable {
+        public var upstream: NodeNumber
+        public var basis: TopologyVersion
+        public var since: UnixMilliseconds
+    }
 
     public struct FinishedSync: Equatable, Sendable {
         public var reason: String
@@ -58,6 +70,15 @@ extension NodeFacts {
             "lineage": .orNull(lineage?.hex),
             "document": .orNull(document.map { Hex.encode($0.encoded()) }),
             "promised": .orNull(promised.map { "\($0.term).\($0.holder)" }),
+            "forking": .orNull(forking?.hex),
+            "claim": claim.map { claim in
+                [
+                    "upstream": JSONValue(claim.upstream.rawValue),
+                    "reign": .string("\(claim.basis.reign)"),
+                    "generation": JSONValue(claim.basis.generation.rawValue),
+                    "since_ms": JSONValue(claim.since.rawValue),
+                ]
+            } ?? .null,
             "boot_id": .string(bootID),
             "stopped_cleanly": .bool(stoppedCleanly),
             "full_syncs": JSONValue(fullSyncs),
@@ -88,6 +109,8 @@ extension NodeFacts {
         document = json["document"]?.stringValue.flatMap(Hex.decode)
             .flatMap { TopologyDocument(decoding: $0) }
         promised = json["promised"]?.stringValue.flatMap(Reign.init(text:))
+        forking = json["forking"]?.stringValue.flatMap(Lineage.init(hex:))
+        claim = json["claim"].flatMap(Claim.init(json:))
         fullSyncs = json["full_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
         partialSyncs = json["partial_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
         divergedEntries = json["diverged_entries"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
@@ -100,6 +123,19 @@ extension NodeFacts {
                 reason: reason, bytes: bytes, seconds: seconds,
                 finishedAt: UnixMilliseconds(rawValue: finished))
         }
+    }
+}
+
+extension NodeFacts.Claim {
+    init?(json: JSONValue) {
+        guard let upstream = json["upstream"]?.integerValue.flatMap(UInt16.init(exactly:)),
+            let reign = json["reign"]?.stringValue.flatMap(Reign.init(text:)),
+            let generation = json["generation"]?.unsigned, let since = json["since_ms"]?.unsigned
+        else { return nil }
+        self.init(
+            upstream: NodeNumber(rawValue: upstream),
+            basis: TopologyVersion(reign: reign, generation: Generation(generation)),
+            since: UnixMilliseconds(rawValue: since))
     }
 }
 

@@ -27,23 +27,26 @@ public struct OperationView: Sendable {
 /// Follows the operations that run, and ends them. What it knows beyond the log's records is gone
 /// with a restart, and found again by looking at the nodes.
 final class OperationTracker: Sendable {
-    private let tracked = Monitor(Tracked())
+    let tracked = Monitor(Tracked())
 
     /// How long a node may take to let itself be adopted.
     static let adoptionPatience: Duration = .seconds(60)
 
-    private struct Tracked {
+    struct Tracked {
         var byID: [String: Course] = [:]
         /// Nodes whose own data may be discarded when they are taken in.
         var discarding: Set<NodeNumber> = []
         var refusals: [NodeNumber: NodeReport.Failure] = [:]
         var looks = 0
+        /// Operations of this node that are not in its log: it has no right to append yet.
+        var local: [String: OperationRecord] = [:]
+        var isTakingTail = false
         /// The resync that this node, as a replica, did last.
         var lastResync: String?
     }
 
     /// The steps of one operation.
-    private struct Course {
+    struct Course {
         var steps: [OperationView.Step]
         var progress: OperationView.Progress?
         var isEnding = false
@@ -99,6 +102,15 @@ final class OperationTracker: Sendable {
 
     func endLook() { tracked.withLock { $0.looks -= 1 } }
 
+    func beginTail() -> Bool {
+        tracked.withLock { tracked in
+            defer { tracked.isTakingTail = true }
+            return !tracked.isTakingTail
+        }
+    }
+
+    func endTail() { tracked.withLock { $0.isTakingTail = false } }
+
     /// Whether this node has not yet started over for that operation.
     func isNewResync(_ id: String) -> Bool {
         tracked.withLock { tracked in
@@ -118,8 +130,14 @@ final class OperationTracker: Sendable {
         return OperationView(record: record, steps: steps, progress: course?.progress)
     }
 
-    private static func steps(of record: OperationRecord) -> [OperationView.Step] {
-        let names = record.type == "add-node" ? ["append", "adopt", "sync"] : ["request", "sync"]
+    static func steps(of record: OperationRecord) -> [OperationView.Step] {
+        let names =
+            switch record.type {
+            case "add-node": ["append", "adopt", "sync"]
+            case "failover": ["look", "promises", "tail", "reign", "spread"]
+            case "fork": ["fork"]
+            default: ["request", "sync"]
+            }
         return names.enumerated().map { place, name in
             OperationView.Step(
                 name: name, state: place == 0 ? "succeeded" : "pending",
@@ -130,15 +148,27 @@ final class OperationTracker: Sendable {
     /// Looks at every operation that runs. On the control loop.
     func evaluate(_ node: Node) {
         guard node.state.committer != nil, let catalog = node.engine?.state.catalog else { return }
-        let running = catalog.operations.values.filter { $0.state == .running }
+        let running = catalog.operations.values.filter {
+            $0.state == .running && ($0.type == "add-node" || $0.type == "resync-node")
+        }
         tracked.withLock { tracked in
-            let ids = Set(catalog.operations.keys)
+            let ids = Set(catalog.operations.keys).union(tracked.local.keys)
             tracked.byID = tracked.byID.filter { ids.contains($0.key) }
             for record in running where tracked.byID[record.id] == nil {
                 tracked.byID[record.id] = Course(steps: OperationTracker.steps(of: record))
             }
         }
         for record in running { evaluate(record, node) }
+        endOrphans(catalog, node)
+    }
+
+    /// A failover whose node died after its reign had begun has succeeded, whoever notes it.
+    private func endOrphans(_ catalog: Catalog, _ node: Node) {
+        let local = Set(localRecords.map(\.id))
+        for record in catalog.operations.values
+        where record.state == .running && record.type == "failover" && !local.contains(record.id) {
+            end(record, .succeeded, node)
+        }
     }
 
     private enum Verdict {

@@ -52,7 +52,13 @@ extension Node {
             since: session?.since.wallClock ?? state.since,
             lastProgressAt: session?.lastProgressAt.wallClock,
             nextRetryAt: session?.nextRetryAt?.wallClock, attempt: session?.attempt ?? 0,
-            generation: document?.generation, term: document?.reign.term)
+            generation: document?.generation, term: document?.reign.term, claim: ownClaim(document))
+    }
+
+    private func ownClaim(_ document: TopologyDocument?) -> NodeReport.Claim? {
+        guard let document, let claim = state.facts.claim, let upstream = claimedUpstream(document)
+        else { return nil }
+        return NodeReport.Claim(upstream: document.label(of: upstream), since: claim.since)
     }
 
     private func runningState(

@@ -156,12 +156,17 @@ extension Node {
     // MARK: - Operations
 
     public func operation(_ id: String) -> OperationView? {
-        state.engine?.state.catalog.operations[id].map(tracker.view(of:))
+        let record =
+            state.engine?.state.catalog.operations[id]
+            ?? tracker.localRecords.first { $0.id == id }
+        return record.map(tracker.view(of:))
     }
 
     /// The newest first.
     public func operations() -> [OperationView] {
-        (state.engine?.state.catalog.operations.values.map(tracker.view(of:)) ?? [])
+        let logged = state.engine?.state.catalog.operations ?? [:]
+        let local = tracker.localRecords.filter { logged[$0.id] == nil }
+        return (Array(logged.values) + local).map(tracker.view(of:))
             .sorted { ($1.record.createdAt, $1.record.id) < ($0.record.createdAt, $0.record.id) }
     }
 }

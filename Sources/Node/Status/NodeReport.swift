@@ -42,6 +42,13 @@ public struct NodeReport: Equatable, Sendable {
         public var attempt: Int
         public var generation: Generation?
         public var term: UInt32?
+        /// Whom the node follows by its own decision, while no newer document is known.
+        public var claim: Claim?
+    }
+
+    public struct Claim: Equatable, Sendable {
+        public var upstream: String
+        public var since: UnixMilliseconds
     }
 
     public struct Lag: Equatable, Sendable {
@@ -149,7 +156,10 @@ extension NodeReport.Running {
             "last_progress_at": .orNull(lastProgressAt?.rfc3339),
             "next_retry_at": .orNull(nextRetryAt?.rfc3339),
             "attempt": JSONValue(attempt),
-            "generation": .orNull(generation?.rawValue), "term": .orNull(term), "claim": .null,
+            "generation": .orNull(generation?.rawValue), "term": .orNull(term),
+            "claim": claim.map { claim in
+                ["upstream": .string(claim.upstream), "since": .string(claim.since.rfc3339)]
+            } ?? .null,
         ]
     }
 }

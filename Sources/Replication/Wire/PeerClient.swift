@@ -121,6 +121,21 @@ public final class PeerClient: Sendable {
         } catch { throw .badAnswer("the answer is not JSON: \(error)") }
     }
 
+    /// Asks for a body of bytes, whole. Blocks.
+    func bytes(
+        _ path: String, bytesMax: Int,
+        deadlines: FetchDeadlines = FetchDeadlines(total: .seconds(30))
+    ) throws(PeerError) -> [UInt8] {
+        var request = request("GET", path, body: nil, deadlines)
+        request.answerBytesMax = bytesMax
+        let response: FetchResponse
+        do throws(FetchError) {
+            response = try fetcher.fetch(request)
+        } catch { throw PeerError(error) }
+        try check(response.head, response.body, of: request)
+        return response.body
+    }
+
     /// Asks for bytes, and hands them over as they come, once the head is known to be a success of
     /// one of `statuses`, and `onHead` has not refused it with a reason. `onBytes` ends the exchange with
     /// false; it then returns normally.

@@ -1,0 +1,61 @@
+import Log
+import Platform
+import Replication
+public import Topology
+
+/// Why a claim is not made. Nothing was changed.
+public enum ClaimRefusal: Error, Sendable {
+    case isPrimary
+    case notMember
+    case unknownNode(NodeName)
+    case failed(String)
+}
+
+extension Node {
+    /// Follows `upstream` instead of the node that is configured, when that one is silent and nobody
+    /// can change the topology. On disk before `completion` is called; never waits for the network.
+    public func claim(
+        upstream: NodeName, completion: @escaping @Sendable (Result<Void, ClaimRefusal>) -> Void
+    ) {
+        let isQueued = control.enqueue { [self] in
+            do throws(ClaimRefusal) {
+                completion(.success(try makeClaim(upstream)))
+            } catch {
+                completion(.failure(error))
+            }
+        }
+        if !isQueued { completion(.failure(.failed("the node is stopping"))) }
+    }
+
+    /// On the control loop.
+    private func makeClaim(_ name: NodeName) throws(ClaimRefusal) {
+        if state.committer != nil { throw .isPrimary }
+        guard let document = state.document, let number = state.facts.number,
+            case .replica(let configured) = document.role(of: number)
+        else { throw .notMember }
+        guard let upstream = document.node(named: name)?.number, upstream != number else {
+            throw .unknownNode(name)
+        }
+        do {
+            try state.factsFile.change {
+                $0.claim =
+                    upstream == configured
+                    ? nil
+                    : NodeFacts.Claim(upstream: upstream, basis: document.version, since: .now())
+            }
+        } catch {
+            throw .failed("cannot write node.json: \(error)")
+        }
+        if case .replica(let session?) = state.role, session.upstream.number != upstream {
+            session.stop()
+        }
+        log(.warning, "claimed another upstream", ["upstream": name.rawValue])
+        control.poke()
+    }
+
+    /// The upstream of a claim that still counts.
+    func claimedUpstream(_ document: TopologyDocument) -> NodeNumber? {
+        guard let claim = state.facts.claim, claim.basis >= document.version else { return nil }
+        return claim.upstream
+    }
+}
