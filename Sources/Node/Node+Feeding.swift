@@ -18,6 +18,13 @@ extension Node {
             linksChanged: {
                 waits.poke()
                 peers.pokeAll()
+            },
+            logDamaged: { damage in
+                state.options.log(
+                    .error, "a record of the log is damaged; replicas that need it take a full sync",
+                    ["place": "\(damage)"])
+                state.note(
+                    NodeReport.Failure(code: "log-damaged", detail: "\(damage)", at: .now()))
             })
     }
 

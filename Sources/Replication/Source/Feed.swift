@@ -25,6 +25,7 @@ public final class Feed: Sendable {
     private let engine: Engine
     private let origin: @Sendable () -> OriginHeartbeat?
     private let onClose: @Sendable (Feed) -> Void
+    private let onUnreadable: @Sendable (LogIndex, LogError) -> Void
     private let ackWanted: @Sendable () -> LogIndex
     /// Used by the connection's thread alone; held while the disk is read.
     private let reading: Monitor<Reading>
@@ -52,7 +53,9 @@ public final class Feed: Sendable {
     init(
         _ request: FeedRequest, id: String, engine: Engine, reader: LogReader,
         now: MonotonicTime, origin: @escaping @Sendable () -> OriginHeartbeat?,
-        ackWanted: @escaping @Sendable () -> LogIndex, onClose: @escaping @Sendable (Feed) -> Void
+        ackWanted: @escaping @Sendable () -> LogIndex,
+        onUnreadable: @escaping @Sendable (LogIndex, LogError) -> Void,
+        onClose: @escaping @Sendable (Feed) -> Void
     ) {
         self.id = id
         self.request = request
@@ -60,6 +63,7 @@ public final class Feed: Sendable {
         self.origin = origin
         self.ackWanted = ackWanted
         self.onClose = onClose
+        self.onUnreadable = onUnreadable
         headers = [(Feed.lastIndexHeader, "\(engine.state.position.index)")]
         reading = Monitor(Reading(reader: reader))
         control = Monitor(Control(machine: FeedMachine(after: reader.position.index, at: now)))
@@ -82,6 +86,7 @@ public final class Feed: Sendable {
                 do throws(LogError) {
                     try fill(&reading, now)
                 } catch {
+                    onUnreadable(reading.reader.position.index, error)
                     end(.told("the log cannot be read on: \(error)"))
                     return .abort
                 }

@@ -16,6 +16,9 @@ public final class Source: Sendable {
     let table = Monitor(LinkTable())
     private let clock = Monitor(LagClock())
     let waiters = Monitor(AckWaiters())
+    /// Who stands at or below this index gets nothing more from the log: a record behind it is
+    /// damaged. A full sync helps, for the state has what the log lacks.
+    private let unreadableThrough = Monitor(LogIndex.zero)
     /// The highest index that somebody waits for; read by every feed.
     let wantedIndex = Atomic<UInt64>(0)
 
@@ -32,7 +35,7 @@ public final class Source: Sendable {
         guard let engine = environment.engine(), let facts = facts(engine) else {
             return .failure(Source.notServing)
         }
-        let history: HistoryCheck
+        var history: HistoryCheck
         var reader: LogReader?
         do throws(LogError) {
             reader = try engine.log.reader(after: request.after)
@@ -42,9 +45,15 @@ public final class Source: Sendable {
             case .notRetained: history = .notRetained
             case .hashDiffers(let position): history = .differs(at: position)
             case .ahead: history = .ahead
-            case .io, .damaged:
+            case .damaged:
+                noteUnreadable(request.after.index, error)
+                history = .notRetained
+            case .io:
                 return .failure(FeedRefusal(503, "log-unreadable", "the log cannot be read"))
             }
+        }
+        if history == .same, request.after.index <= unreadableThrough.withLock({ $0 }) {
+            history = .notRetained
         }
         if let refusal = Handshake.decide(request, facts, history) { return .failure(refusal) }
         guard let reader, let replica = request.peer.number else {
@@ -63,6 +72,7 @@ public final class Source: Sendable {
             ackWanted: { [weak self] in
                 LogIndex(self?.wantedIndex.load(ordering: .relaxed) ?? 0)
             },
+            onUnreadable: { [weak self] in self?.noteUnreadable($0, $1) },
             onClose: { [weak self] in self?.closed($0) })
         let old = table.withLock {
             $0.begin(
@@ -72,6 +82,13 @@ public final class Source: Sendable {
         old?.end(.superseded)
         environment.linksChanged()
         return .success(feed)
+    }
+
+    /// Remembers that the log cannot be read on from `index`, and tells the node what is wrong where.
+    private func noteUnreadable(_ index: LogIndex, _ error: LogError) {
+        guard case .damaged(let damage) = error else { return }
+        unreadableThrough.withLock { $0 = max($0, index) }
+        environment.logDamaged(damage)
     }
 
     /// Takes a snapshot for the peer, or shares one. Blocks for seconds: call it on a thread of ours.
@@ -226,6 +243,7 @@ public final class Source: Sendable {
         }
         for link in gone { link.feed?.end(.told(reason)) }
         clock.withLock { $0 = LagClock() }
+        unreadableThrough.withLock { $0 = .zero }
         snapshots.removeAll()
         if !gone.isEmpty { environment.linksChanged() }
     }

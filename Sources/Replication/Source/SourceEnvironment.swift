@@ -1,4 +1,5 @@
 public import Engine
+public import Log
 import Platform
 public import Topology
 
@@ -19,6 +20,8 @@ public struct SourceEnvironment: Sendable {
     public var linksMax: Int
     /// Called when a link has begun, ended, or changed its state; must not block.
     public var linksChanged: @Sendable () -> Void
+    /// Called when a record of this node's log turns out to be damaged; must not block.
+    public var logDamaged: @Sendable (LogDamage) -> Void
 
     public init(
         engine: @escaping @Sendable () -> Engine?, identity: @escaping @Sendable () -> PeerIdentity,
@@ -26,7 +29,8 @@ public struct SourceEnvironment: Sendable {
         isServing: @escaping @Sendable () -> Bool,
         origin: @escaping @Sendable () -> OriginHeartbeat?,
         retentionBytesMax: UInt64 = 8 << 30, linksMax: Int = TopologyDocument.nodesMax,
-        linksChanged: @escaping @Sendable () -> Void = {}
+        linksChanged: @escaping @Sendable () -> Void = {},
+        logDamaged: @escaping @Sendable (LogDamage) -> Void = { _ in }
     ) {
         self.engine = engine
         self.identity = identity
@@ -36,5 +40,6 @@ public struct SourceEnvironment: Sendable {
         self.retentionBytesMax = retentionBytesMax
         self.linksMax = linksMax
         self.linksChanged = linksChanged
+        self.logDamaged = logDamaged
     }
 }

@@ -1,0 +1,28 @@
+import ArgumentParser
+import Engine
+import Foundation
+import Log
+import Platform
+
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Verify a data directory, offline.",
+        discussion: """
+            Reads the whole log with its chain of hashes, the state and the catalog, and says what is \
+            wrong where. Changes nothing. The node must not be running. Exit code 1 when there is damage.
+            """)
+
+    @Argument(help: "The data directory.")
+    var directory: String
+
+    func run() throws {
+        let report = EngineVerifier.verify(dataPath: directory)
+        for finding in report.findings {
+            print("\(finding.weight == .damage ? "damage" : "note"): \(finding)")
+        }
+        let position = report.replayedPosition.map { "\($0.index) with hash \($0.hash.hex)" } ?? "none"
+        print("position \(position); \(report.namespaces) namespaces, \(report.keys) keys counted")
+        print(report.isSound ? "sound" : "DAMAGED")
+        if !report.isSound { throw ExitCode.failure }
+    }
+}
