@@ -66,14 +66,19 @@ import Testing
         committer.stop(until: soon)
     }
 
-    @Test func `writes per second in batches, applied and replayed`() throws {
+    @Test(arguments: [128, 1_024, 16_384])
+    func `writes per second in batches, applied and replayed`(valueBytes: Int) throws {
         let directory = try TestDirectory()
         let (engine, committer) = try Engine.found(in: directory.incarnation, options: EngineOptions())
         var random = SplitMix64(seed: 1)
-        let (batches, size) = (20_000, 32)
+        let value = [UInt8](repeating: 0x61, count: valueBytes)
+        let (batches, size) = (min(20_000, (400 << 20) / (32 * valueBytes)), 32)
         var start = MonotonicTime.now()
         for _ in 0..<batches {
-            let writes = (0..<size).flatMap { _ in Self.put(&random).writes }
+            let writes = (0..<size).map { _ in
+                let key = "key:\(UInt64.random(in: 0..<1_000_000, using: &random))"
+                return KeyWrite.put(key: Array(key.utf8), value: value)
+            }
             try committer.done(WriteKeys(namespace: .default, writes: writes))
         }
         func say(_ what: String, since start: MonotonicTime) {
@@ -81,7 +86,7 @@ import Testing
             let rate = Int(Double(batches * size) / seconds)
             print("\(what): \(rate) writes/s, \(Int(Double(engine.log.bytes) / seconds / 1e6)) MB/s")
         }
-        say("batches of \(size), one thread", since: start)
+        say("\(valueBytes) B in batches of \(size), one thread", since: start)
         committer.stop(until: soon)
 
         let other = Incarnation(path: directory.path + "/other")
@@ -90,7 +95,7 @@ import Testing
         let runs = try engine.runs(after: .origin)
         start = .now()
         for run in runs { try replica.apply(run.records, encoded: run.encoded) }
-        say("applied by a replica, 256 KiB at a time", since: start)
+        say("  applied by a replica, 256 KiB at a time", since: start)
         #expect(replica.state.position == engine.state.position)
 
         // The log alone, as after a crash that came before the first flush.
@@ -100,7 +105,7 @@ import Testing
         try copyTree(directory.incarnation.logPath, to: left.logPath)
         start = .now()
         let (replayed, _) = try Engine.reopen(left, options: EngineOptions())
-        say("replayed at a start", since: start)
+        say("  replayed at a start", since: start)
         #expect(replayed.state.position == engine.state.position)
     }
 }
