@@ -18,10 +18,11 @@ public final class ParallelWriters: Sendable {
     ///   - client: Of the node they write to.
     ///   - namespace: Into which.
     ///   - random: Decides values, and which keys are written again.
+    ///   - pause: Of each client after each write.
     ///   - label: The beginning of all keys; different for different writers of one namespace.
     public init(
         _ count: Int, to client: TestClient, namespace: String = "default",
-        random: SeededRandom, label: String
+        random: SeededRandom, pause: Duration = .zero, label: String
     ) {
         let shared = self.shared
         threads = (0..<count).map { number in
@@ -39,6 +40,7 @@ public final class ParallelWriters: Sendable {
                     let goesOn = ParallelWriters.write(
                         key, value, to: client, namespace, &journal, shared)
                     if !goesOn { break }
+                    if pause > .zero { rest(pause) }
                 }
                 shared.update { [journal] in $0.journal.merge(journal) }
             }

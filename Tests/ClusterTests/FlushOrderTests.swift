@@ -6,7 +6,7 @@ import Testing
 
 /// Test E of INCIDENTS.md, the first step in small.
 @Suite(.cluster) struct FlushOrderTests {
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(5)))
     func `what stood before a flush is gone everywhere and what came after it stands`() throws {
         let cluster = try TestCluster(nodes: 2)
         let (primary, replica) = (cluster.primary.client, cluster[1].client)
@@ -32,7 +32,7 @@ import Testing
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `writers and flushes of one namespace leave the same keys everywhere`() throws {
         let cluster = try TestCluster(nodes: 2)
         let client = cluster.primary.client
