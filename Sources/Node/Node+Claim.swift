@@ -52,10 +52,4 @@ extension Node {
         log(.warning, "claimed another upstream", ["upstream": name.rawValue])
         control.poke()
     }
-
-    /// The upstream of a claim that still counts.
-    func claimedUpstream(_ document: TopologyDocument) -> NodeNumber? {
-        guard let claim = state.facts.claim, claim.basis >= document.version else { return nil }
-        return claim.upstream
-    }
 }

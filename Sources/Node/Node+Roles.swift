@@ -37,7 +37,7 @@ extension Node {
         case .replica(let configured):
             // Promised to a higher reign, whose document is on its way.
             guard mayFollow(document) else { return }
-            let upstreamNumber = claimedUpstream(document) ?? configured
+            let upstreamNumber = state.claimedUpstream(document) ?? configured
             guard let upstream = document.node(numbered: upstreamNumber) else { return }
             if let session, session.upstream == upstream { return }
             session?.stop()

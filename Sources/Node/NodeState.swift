@@ -91,7 +91,14 @@ final class NodeState: Sendable {
         let document = self.document
         return PeerIdentity(
             lineage: facts.lineage, number: facts.number, name: facts.name.rawValue,
-            reign: document?.reign, generation: document?.generation)
+            reign: document?.reign, generation: document?.generation,
+            claim: document.flatMap(claimedUpstream))
+    }
+
+    /// The upstream of a claim that still counts.
+    func claimedUpstream(_ document: TopologyDocument) -> NodeNumber? {
+        guard let claim = facts.claim, claim.basis >= document.version else { return nil }
+        return claim.upstream
     }
 
     /// Takes on a role. On the control loop only.

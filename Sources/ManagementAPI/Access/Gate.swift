@@ -60,7 +60,7 @@ struct Gate: Sendable {
         }
         switch scope {
         case .open, .namespaceRead, .namespaceWrite, .peer: return
-        case .clusterRead, .topologyWrite, .namespacesWrite:
+        case .clusterRead, .topologyWrite, .topologyForce, .namespacesWrite:
             throw .forbidden(scope: scope.rawValue)
         }
     }

@@ -3,6 +3,7 @@ public enum Scope: String, Sendable {
     case open = "public"
     case clusterRead = "cluster:read"
     case topologyWrite = "topology:write"
+    case topologyForce = "topology:force"
     case namespacesWrite = "namespaces:write"
     case namespaceRead = "namespace:read"
     case namespaceWrite = "namespace:write"

@@ -154,6 +154,56 @@ extension Problem {
         }
     }
 
+    init(_ refusal: PromiseRefusal) {
+        switch refusal {
+        case .contested(let reign):
+            self = Problem.conflict(
+                "reign-contested", "This node knows reign \(reign) already, which is not below it."
+            ).with("reign", .string("\(reign)"))
+        case .failed(let detail):
+            self = .internalError("The promise cannot be kept: \(Sentence.of(detail))")
+        }
+    }
+
+    init(_ refusal: FailoverRefusal) {
+        switch refusal {
+        case .vetoed(let vetoes):
+            self = Problem.conflict(
+                "vetoed", "This node must not become primary now; see vetoes. Nothing was done."
+            ).with(
+                "vetoes",
+                .array(vetoes.map { ["code": .string($0.code), "detail": .string($0.detail)] }))
+        case .mayLoseData(let risk):
+            self = .conflict(
+                "data-loss-possible",
+                "\(Sentence.of(risk)) Send accept_data_loss true to do it all the same. Nothing was done."
+            )
+        case .isPrimary:
+            self = .conflict("is-primary", "This node is the primary already.")
+        case .notMember:
+            self = .conflict("not-member", "This node belongs to no cluster and has no state yet.")
+        case .busy:
+            self = .conflict("failover-running", "A failover to this node runs already.")
+        }
+    }
+
+    init(_ refusal: ClaimRefusal) {
+        switch refusal {
+        case .isPrimary:
+            self = .conflict("is-primary", "This node is the primary: it follows nobody.")
+        case .notMember:
+            self = .conflict("not-member", "This node is no replica of a cluster.")
+        case .unknownNode(let name):
+            self = .validationFailed([
+                Fault(
+                    pointer: "/upstream", code: TopologyFault.Code.unknownNode.rawValue,
+                    detail: "There is no other node \(name).")
+            ])
+        case .failed(let detail):
+            self = .internalError("The claim cannot be kept: \(Sentence.of(detail))")
+        }
+    }
+
     init(_ refusal: FeedRefusal) {
         self.init(refusal.status, refusal.code, Sentence.of(refusal.detail))
         members = refusal.members.map { ($0.name, $0.value) }

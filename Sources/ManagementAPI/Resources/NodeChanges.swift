@@ -18,9 +18,9 @@ enum NodeChanges {
         Route(
             .post, "/v1/nodes", .topologyWrite, body: body, effect: .changes(needsSpace: false), add
         ),
+        // Not refused early by a replica: a claim is its own.
         Route(
-            .patch, "/v1/nodes/{name}", .topologyWrite, body: body,
-            effect: .changes(needsSpace: false), change),
+            .patch, "/v1/nodes/{name}", .topologyWrite, body: body, query: [Route.redirect], change),
         Route(
             .delete, "/v1/nodes/{name}", .topologyWrite, effect: .changes(needsSpace: false), remove
         ),
@@ -67,7 +67,7 @@ enum NodeChanges {
         return .later
     }
 
-    private static func started(_ call: Call, _ operation: OperationRecord) -> Response {
+    static func started(_ call: Call, _ operation: OperationRecord) -> Response {
         let view = call.node.operation(operation.id) ?? OperationView(begun: operation)
         return .json(
             view.json, status: 202,
@@ -107,11 +107,8 @@ enum NodeChanges {
         let upstream = fields.parsed("upstream", NodeFields.nameRule) { NodeName($0) }
         let claims = fields.flag("claim") ?? false
         try faults.check()
-        guard !claims else {
-            throw .conflict(
-                "claim-not-available",
-                "This node takes no claim: it is the primary. Nothing was done.")
-        }
+        if claims { return try claim(call, upstream, isAlone: address == nil) }
+        if let failure = call.node.earlyRefusal(needsSpace: false) { throw call.problem(failure) }
         let member = try call.member()
         let parent = try upstream.map { name throws(Problem) in
             guard let record = call.node.document?.node(named: name) else {
@@ -130,6 +127,26 @@ enum NodeChanges {
         return submit(call, change) { _ in
             .json(call.report(of: member.name.rawValue)?.json ?? .null)
         }
+    }
+
+    /// A replica follows another node by its own decision.
+    private static func claim(
+        _ call: Call, _ upstream: NodeName?, isAlone: Bool
+    ) throws(Problem) -> Route.Outcome {
+        guard let upstream, isAlone else {
+            throw .invalidArgument("A claim names an upstream and nothing else.")
+        }
+        let own = call.node.name.rawValue
+        guard ["self", own].contains(call.parameter("name")) else {
+            throw .invalidArgument("A claim is made at the node itself: PATCH /v1/nodes/self there.")
+        }
+        call.node.claim(upstream: upstream) { result in
+            switch result {
+            case .success: call.respond(.json(call.report(of: own)?.json ?? .null))
+            case .failure(let refusal): call.respond(Problem(refusal))
+            }
+        }
+        return .later
     }
 
     // MARK: - Out

@@ -141,7 +141,7 @@ extension NodeFacts.Claim {
 
 extension Reign {
     /// Reads `term.holder`.
-    init?(text: String) {
+    public init?(text: String) {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 2, let term = UInt32(parts[0]), let holder = UInt16(parts[1]) else {
             return nil

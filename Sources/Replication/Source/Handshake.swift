@@ -97,7 +97,7 @@ public enum Handshake {
             return FeedRefusal(
                 403, "other-cluster", "this node belongs to another cluster", word.members)
         }
-        guard let number = peer.number, topology.upstream(of: number) == own,
+        guard let number = peer.number, topology.isFollower(peer, of: own),
             topology.node(numbered: number)?.name.rawValue == peer.name
         else {
             var full = word

@@ -9,6 +9,8 @@ struct LinkTable: Sendable {
         let name: String
         let remoteAddress: String
         let since: MonotonicTime
+        /// Who the replica said it was as the link began.
+        let peer: PeerIdentity
         /// Nil while the replica fetches a snapshot.
         var feed: Feed?
         var report: AckReport?
@@ -38,7 +40,7 @@ struct LinkTable: Sendable {
         }
         links[replica] = Link(
             id: session, replica: replica, name: peer.name, remoteAddress: remoteAddress,
-            since: now, feed: feed, reportedAt: now)
+            since: now, peer: peer, feed: feed, reportedAt: now)
         return old?.feed
     }
 

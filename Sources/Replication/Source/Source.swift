@@ -217,12 +217,13 @@ public final class Source: Sendable {
     /// The topology has changed: whoever does not follow this node any more loses link and leases now.
     public func enforce(_ document: TopologyDocument) {
         let own = environment.identity().number
-        let isOurs = { (replica: NodeNumber) in
-            own != nil && document.upstream(of: replica) == own
-        }
         let gone = table.withLock { table -> [LinkTable.Link] in
-            table.forget { !isOurs($0) }
-            return table.removeAll { !isOurs($0.replica) }
+            let unwanted = table.removeAll { link in
+                own.map { !document.isFollower(link.peer, of: $0) } ?? true
+            }
+            let linked = Set(table.links.keys)
+            table.forget { document.upstream(of: $0) != own && !linked.contains($0) }
+            return unwanted
         }
         for link in gone {
             link.feed?.end(

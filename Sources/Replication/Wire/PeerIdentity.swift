@@ -9,6 +9,7 @@ public import Topology
 ///     Convoy-Lineage: 32 hexadecimal digits     Convoy-Reign: term.holder
 ///     Convoy-Node: number                       Convoy-Generation: number
 ///     Convoy-Node-Name: name                    Convoy-Session: id of the asker's session
+///     Convoy-Claim: number of the node that the asker follows though it is not configured so
 public struct PeerIdentity: Equatable, Sendable {
     /// Nil: a node without a history of its own that nobody has adopted yet.
     public var lineage: Lineage?
@@ -21,10 +22,12 @@ public struct PeerIdentity: Equatable, Sendable {
     public var generation: Generation?
     /// Of the replica's session that asks; one id for the log, the files and the acknowledgements.
     public var session: String?
+    /// Whom a replica follows by its own decision, in the generation that it names here.
+    public var claim: NodeNumber?
 
     public init(
         lineage: Lineage?, number: NodeNumber?, name: String, reign: Reign?,
-        generation: Generation?, session: String? = nil
+        generation: Generation?, session: String? = nil, claim: NodeNumber? = nil
     ) {
         self.lineage = lineage
         self.number = number
@@ -32,6 +35,7 @@ public struct PeerIdentity: Equatable, Sendable {
         self.reign = reign
         self.generation = generation
         self.session = session
+        self.claim = claim
     }
 
     /// What the node knows as one comparable value; nil when a part is missing.
@@ -47,6 +51,7 @@ public struct PeerIdentity: Equatable, Sendable {
         if let reign { headers.append((Name.reign, "\(reign)")) }
         if let generation { headers.append((Name.generation, "\(generation)")) }
         if let session { headers.append((Name.session, session)) }
+        if let claim { headers.append((Name.claim, "\(claim)")) }
         return headers
     }
 
@@ -69,6 +74,10 @@ public struct PeerIdentity: Equatable, Sendable {
         if let text = header(Name.generation) {
             guard let generation = UInt64(decimal: text) else { return nil }
             self.generation = Generation(generation)
+        }
+        if let text = header(Name.claim) {
+            guard let number = UInt16(decimal: text) else { return nil }
+            claim = NodeNumber(rawValue: number)
         }
         if let text = header(Name.session) {
             guard PeerIdentity.isSessionID(text) else { return nil }
@@ -96,5 +105,15 @@ public struct PeerIdentity: Equatable, Sendable {
         static let reign = "Convoy-Reign"
         static let generation = "Convoy-Generation"
         static let session = "Convoy-Session"
+        static let claim = "Convoy-Claim"
+    }
+}
+
+extension TopologyDocument {
+    /// Whether the peer is a replica of `source`: configured so, or by a claim of its own that no
+    /// newer document has ended.
+    func isFollower(_ peer: PeerIdentity, of source: NodeNumber) -> Bool {
+        guard let number = peer.number, let upstream = upstream(of: number) else { return false }
+        return upstream == source || (peer.claim == source && peer.version == version)
     }
 }
