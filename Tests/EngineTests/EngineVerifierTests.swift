@@ -226,6 +226,35 @@ import Testing
         #expect(report.findings.contains { $0.what.contains("another history") }, "\(report.findings)")
     }
 
+    /// Its log's files keep the lineage that they were made with, which was taken for damage.
+    @Test func `a node that forked is sound`() throws {
+        let root = try TestDirectory()
+        let (path, _, _) = try dataDirectory(root)
+        let incarnation = Incarnation(path: path + "/data/i000001")
+        let (engine, _) = try Engine.reopen(incarnation)
+        let reign = Reign(term: 9, holder: NodeNumber(rawValue: 1))
+        let committer = Committer(engine: engine, reign: reign)
+        let fork = Lineage(id: Hash128(high: 5, low: 5))
+        let operation = OperationRecord(
+            id: "op", type: "fork", state: .succeeded, subject: "n1",
+            createdAt: UnixMilliseconds(rawValue: 1), createdBy: "test")
+        try committer.done(
+            Fork(lineage: fork, reign: reign, founder: founder(), operation: operation))
+        try committer.put(.default, "after", "fork")
+        for isFlushed in [false, true] {
+            if isFlushed { try engine.flush() }
+            let copy = "\(root.path)/forked-\(isFlushed)"
+            try copyTree(path, to: copy)
+            let report = EngineVerifier.verify(dataPath: copy)
+            #expect(report.findings.isEmpty, "\(report.findings)")
+            #expect(report.replayedPosition == engine.state.position)
+            let (again, _) = try Engine.reopen(Incarnation(path: copy + "/data/i000001"))
+            #expect(again.state.header == engine.state.header)
+            #expect(again.state.header.lineage == fork)
+        }
+        committer.stop(until: soon)
+    }
+
     @Test func `a wrong counter is found`() throws {
         let root = try TestDirectory()
         let (path, _, _) = try dataDirectory(root)
