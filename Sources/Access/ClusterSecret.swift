@@ -44,5 +44,7 @@ public struct ClusterSecret: Sendable {
         return Hex.encode(Array(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: key)))
     }
 
-    private func hexOfHash(_ bytes: [UInt8]) -> String { Hex.encode(Array(SHA256.hash(data: bytes))) }
+    private func hexOfHash(_ bytes: [UInt8]) -> String {
+        Hex.encode(Array(SHA256.hash(data: bytes)))
+    }
 }

@@ -26,8 +26,12 @@ extension Engine {
     /// was found.
     ///
     /// - Parameters:
+    ///   - incarnation: Where database and log are.
     ///   - synced: The last index known to have been on disk; a log that ends before is damaged.
     ///   - diverged: Where bytes of a torn tail are kept.
+    ///   - options: How the engine is opened.
+    /// - Returns: The engine, and what the log's recovery found and did.
+    /// - Throws: What is damaged, or which call failed.
     public static func open(
         _ incarnation: Incarnation, synced: LogIndex, diverged: String, options: EngineOptions
     ) throws(EngineError) -> (engine: Engine, recovery: LogRecovery) {
@@ -48,7 +52,11 @@ extension Engine {
 
     /// Opens a database that a full sync fetched, with a new log that begins behind it.
     ///
-    /// - Parameter position: What the upstream said the snapshot holds.
+    /// - Parameters:
+    ///   - incarnation: Where the database is, and the log will be.
+    ///   - position: What the upstream said the snapshot holds.
+    ///   - options: How the engine is opened.
+    /// - Returns: An engine whose log is empty.
     /// - Throws: ``EngineError/damaged(_:)`` when the state says something else of itself.
     public static func openSnapshot(
         _ incarnation: Incarnation, expecting position: Position, options: EngineOptions

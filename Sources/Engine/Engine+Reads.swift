@@ -12,7 +12,8 @@ extension Engine {
     /// The value under `key`, as of at least the state that `namespace` was taken from.
     ///
     /// Blocks on the disk when memory does not have it.
-    public func value(of key: [UInt8], in namespace: Namespace) throws(EngineError) -> StoredValue? {
+    public func value(of key: [UInt8], in namespace: Namespace) throws(EngineError) -> StoredValue?
+    {
         let record = namespace.record
         return try engine {
             guard

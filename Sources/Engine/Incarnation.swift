@@ -64,7 +64,8 @@ public final class DataDirectory: Sendable {
     public func makeIncarnation() throws(EngineError) -> Incarnation {
         try engine {
             let names = try FileSystem.list(path + "/data")
-            let last = names.filter(DataDirectory.isIncarnationName)
+            let last =
+                names.filter(DataDirectory.isIncarnationName)
                 .compactMap { UInt32($0.dropFirst()) }.max() ?? 0
             let digits = String(last + 1)
             let name = "i" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
@@ -102,6 +103,7 @@ public final class DataDirectory: Sendable {
     }
 
     private static func isIncarnationName(_ name: String) -> Bool {
-        name.first == "i" && name.count >= 7 && name.dropFirst().allSatisfy { $0.isASCII && $0.isNumber }
+        name.first == "i" && name.count >= 7
+            && name.dropFirst().allSatisfy { $0.isASCII && $0.isNumber }
     }
 }

@@ -10,7 +10,8 @@ import Testing
     private let time = UnixMilliseconds(rawValue: 1_000)
 
     private func signature(
-        by secret: ClusterSecret, method: String = "GET", target: String = "/replication/log?after=1",
+        by secret: ClusterSecret, method: String = "GET",
+        target: String = "/replication/log?after=1",
         body: String = "hello", time: UInt64 = 1_000, nonce: String = "n1"
     ) -> String {
         secret.signature(

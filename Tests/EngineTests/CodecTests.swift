@@ -88,7 +88,8 @@ import Topology
             _ = Usage(decoding: bytes)
             var catalog = Catalog()
             for kind in CatalogKind.allCases {
-                try? catalog.apply(key: [KeyPrefix.catalog, kind.rawValue] + bytes.prefix(4), value: bytes)
+                try? catalog.apply(
+                    key: [KeyPrefix.catalog, kind.rawValue] + bytes.prefix(4), value: bytes)
                 try? catalog.apply(key: [KeyPrefix.catalog, kind.rawValue], value: bytes)
                 try? catalog.apply(key: [KeyPrefix.catalog, kind.rawValue] + bytes, value: nil)
             }
@@ -158,7 +159,9 @@ import Topology
             try other.apply(key: record.key, value: record.value)
         }
         #expect(other.digest == catalog.digest)
-        for record in Self.catalogRecords.prefix(3) { try catalog.apply(key: record.key, value: nil) }
+        for record in Self.catalogRecords.prefix(3) {
+            try catalog.apply(key: record.key, value: nil)
+        }
         #expect(catalog.namespaceCount == 0)
         for record in Self.catalogRecords.prefix(3) { try other.apply(key: record.key, value: nil) }
         #expect(other.digest == catalog.digest)
@@ -241,7 +244,9 @@ import Topology
         for name in ["a", "0", "a.b_c-d", String(repeating: "x", count: 64)] {
             #expect(NamespaceName(rawValue: name) != nil, "\(name)")
         }
-        for name in ["", "A", ".a", "-a", "_a", "a b", "ä", "batch", String(repeating: "x", count: 65)] {
+        for name in [
+            "", "A", ".a", "-a", "_a", "a b", "ä", "batch", String(repeating: "x", count: 65),
+        ] {
             #expect(NamespaceName(rawValue: name) == nil, "\(name)")
         }
     }

@@ -20,7 +20,8 @@ import Testing
     @Test(arguments: [1, 16, 64])
     func `commits per second, each thread waits for its own`(threads: Int) throws {
         let directory = try TestDirectory()
-        let (engine, committer) = try Engine.found(in: directory.incarnation, options: EngineOptions())
+        let (engine, committer) = try Engine.found(
+            in: directory.incarnation, options: EngineOptions())
         let total = 400_000
         let before = engine.state.position.index.rawValue
         let start = MonotonicTime.now()
@@ -40,7 +41,8 @@ import Testing
     @Test(arguments: [1, 16, 64, 1_024])
     func `commits per second, with a window of unanswered ones`(window: Int) throws {
         let directory = try TestDirectory()
-        let (engine, committer) = try Engine.found(in: directory.incarnation, options: EngineOptions())
+        let (engine, committer) = try Engine.found(
+            in: directory.incarnation, options: EngineOptions())
         let total = 400_000
         let before = engine.state.position.index.rawValue
         let open = Monitor(0)
@@ -69,7 +71,8 @@ import Testing
     @Test(arguments: [128, 1_024, 16_384])
     func `writes per second in batches, applied and replayed`(valueBytes: Int) throws {
         let directory = try TestDirectory()
-        let (engine, committer) = try Engine.found(in: directory.incarnation, options: EngineOptions())
+        let (engine, committer) = try Engine.found(
+            in: directory.incarnation, options: EngineOptions())
         var random = SplitMix64(seed: 1)
         let value = [UInt8](repeating: 0x61, count: valueBytes)
         let (batches, size) = (min(20_000, (400 << 20) / (32 * valueBytes)), 32)
@@ -84,7 +87,8 @@ import Testing
         func say(_ what: String, since start: MonotonicTime) {
             let seconds = (MonotonicTime.now() - start).inSeconds
             let rate = Int(Double(batches * size) / seconds)
-            print("\(what): \(rate) writes/s, \(Int(Double(engine.log.bytes) / seconds / 1e6)) MB/s")
+            print(
+                "\(what): \(rate) writes/s, \(Int(Double(engine.log.bytes) / seconds / 1e6)) MB/s")
         }
         say("\(valueBytes) B in batches of \(size), one thread", since: start)
         committer.stop(until: soon)

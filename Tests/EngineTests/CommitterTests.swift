@@ -8,7 +8,8 @@ import Testing
         WriteKeys(namespace: .default, writes: [.put(key: bytes(key), value: bytes("v"))])
     }
 
-    @Test func `what waits when it is stopped is answered, and what comes later is refused`() throws {
+    @Test func `what waits when it is stopped is answered, and what comes later is refused`() throws
+    {
         let directory = try TestDirectory()
         let (engine, committer) = try Engine.found(in: directory.incarnation)
         let answers = Answers<Result<Void, CommitFailure>>()

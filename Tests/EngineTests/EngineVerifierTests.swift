@@ -223,7 +223,8 @@ import Testing
         try FileSystem.removeTree(log)
         try copyTree(stranger + "/data/i000001/log", to: log)
         let report = EngineVerifier.verify(dataPath: path)
-        #expect(report.findings.contains { $0.what.contains("another history") }, "\(report.findings)")
+        #expect(
+            report.findings.contains { $0.what.contains("another history") }, "\(report.findings)")
     }
 
     /// Its log's files keep the lineage that they were made with, which was taken for damage.

@@ -165,9 +165,13 @@ private final class Gate: Sendable {
             let answers = Answers<Bool>()
             for (place, value) in ["a1", "a2", "flush", "a3"].enumerated() {
                 if value == "flush" {
-                    committer.submit(FlushNamespace(name: .default)) { answers.add(place, $0.isDone) }
+                    committer.submit(FlushNamespace(name: .default)) {
+                        answers.add(place, $0.isDone)
+                    }
                 } else {
-                    committer.submit(write(.default, "key1", value)) { answers.add(place, $0.isDone) }
+                    committer.submit(write(.default, "key1", value)) {
+                        answers.add(place, $0.isDone)
+                    }
                 }
                 committer.submit(write("other", "\(round)-\(place)", "x")) {
                     answers.add(10 + place, $0.isDone)
@@ -241,7 +245,9 @@ private final class Gate: Sendable {
         let answers = Answers<Bool>()
         let gone = WriteKeys(namespace: .default, writes: [.delete(key: bytes("absent"))])
         committer.submit(gone) { answers.add(0, $0.isDone) }
-        committer.submit(CreateNamespaces([NamespaceSeed(name: "new")])) { answers.add(1, $0.isDone) }
+        committer.submit(CreateNamespaces([NamespaceSeed(name: "new")])) {
+            answers.add(1, $0.isDone)
+        }
         gate.open()
         #expect(answers.all(2) == [true, true])
         let records = try engine.runs(after: .origin).flatMap(\.records)

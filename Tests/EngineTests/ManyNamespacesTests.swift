@@ -28,9 +28,11 @@ import Testing
         let before = try resident()
         try measure("\(count) namespaces made, 10,000 an entry") {
             for start in stride(from: 0, to: count, by: CreateNamespaces.countMax) {
-                let seeds = try (start..<min(count, start + CreateNamespaces.countMax)).map { number in
+                let seeds = try (start..<min(count, start + CreateNamespaces.countMax)).map {
+                    number in
                     // Names that do not come in order.
-                    let name = "tenant-\(String(UInt64(number) &* 0x9E37_79B9 % 0xFFFF_FFFF, radix: 36))-\(number)"
+                    let name =
+                        "tenant-\(String(UInt64(number) &* 0x9E37_79B9 % 0xFFFF_FFFF, radix: 36))-\(number)"
                     return NamespaceSeed(
                         name: try #require(NamespaceName(rawValue: name)),
                         token: TokenSeed(

@@ -37,7 +37,9 @@ enum Step: Sendable {
     private static func randomWrite(
         _ name: NamespaceName, _ random: inout SplitMix64, _ versions: [ValueVersion]
     ) -> WriteKeys {
-        func key() -> [UInt8] { [UInt8](repeating: 0xFF, count: Int.random(in: 1...12, using: &random)) }
+        func key() -> [UInt8] {
+            [UInt8](repeating: 0xFF, count: Int.random(in: 1...12, using: &random))
+        }
         var change = WriteKeys(namespace: name, writes: [])
         let isBatch = Int.random(in: 0..<4, using: &random) == 0
         for _ in 0..<(isBatch ? 4 : 1) {

@@ -47,7 +47,8 @@ import Testing
         }
     }
 
-    private static func born(_ directory: TestDirectory, _ options: EngineOptions) throws -> Engine {
+    private static func born(_ directory: TestDirectory, _ options: EngineOptions) throws -> Engine
+    {
         let (engine, committer) = try Engine.found(in: directory.incarnation, options: options)
         committer.stop(until: soon)
         return engine
@@ -66,7 +67,9 @@ import Testing
             if Int.random(in: 0..<40, using: &random) == 0 { try? engine.flush() }
             if Int.random(in: 0..<30, using: &random) == 0 {
                 guard let copy = try? directory.copy(of: engine, "image-\(group)") else { return }
-                run.withLock { $0.images.append(Image(incarnation: copy, position: state.position)) }
+                run.withLock {
+                    $0.images.append(Image(incarnation: copy, position: state.position))
+                }
             }
         }
     }

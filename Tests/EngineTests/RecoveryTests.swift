@@ -13,7 +13,8 @@ import Testing
         }
         let (crashed, recovery) = try Engine.reopen(try directory.copy(of: engine))
         #expect(crashed.state.header == engine.state.header)
-        #expect(try crashed.contents(.default).map(\.value) == engine.contents(.default).map(\.value))
+        #expect(
+            try crashed.contents(.default).map(\.value) == engine.contents(.default).map(\.value))
         #expect(recovery.cut == nil)
         #expect(recovery.renewal == nil)
         committer.stop(until: soon)

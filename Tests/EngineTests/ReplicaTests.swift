@@ -157,7 +157,8 @@ import Testing
             try expectRefused(
                 [
                     Record(
-                        after: replica.state.position, reign: replica.state.header.reign, kind: kind,
+                        after: replica.state.position, reign: replica.state.header.reign,
+                        kind: kind,
                         time: replica.state.header.time, payload: payload)
                 ], by: replica)
         }

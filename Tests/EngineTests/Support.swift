@@ -80,7 +80,8 @@ func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
 extension EngineOptions {
     /// No syncs: what tests kill is a process, not a machine.
-    static func test(segmentBytesMax: UInt64 = 64 << 20, _ policy: SyncPolicy = .os) -> EngineOptions
+    static func test(segmentBytesMax: UInt64 = 64 << 20, _ policy: SyncPolicy = .os)
+        -> EngineOptions
     {
         var options = EngineOptions()
         options.log = LogOptions(segmentBytesMax: segmentBytesMax, syncPolicy: policy)
@@ -93,7 +94,8 @@ extension EngineOptions {
 extension Engine {
     /// A cluster of one, just born, and its committer.
     static func found(
-        in incarnation: Incarnation, lineage: Lineage = testLineage, options: EngineOptions = .test()
+        in incarnation: Incarnation, lineage: Lineage = testLineage,
+        options: EngineOptions = .test()
     ) throws -> (engine: Engine, committer: Committer) {
         let engine = try create(in: incarnation, lineage: lineage, options: options)
         let committer = Committer(engine: engine, reign: firstReign)
@@ -121,12 +123,15 @@ extension Engine {
     }
 
     func value(_ name: NamespaceName, _ key: String) throws -> String? {
-        try value(of: bytes(key), in: namespace(name)).map { String(decoding: $0.bytes, as: UTF8.self) }
+        try value(of: bytes(key), in: namespace(name)).map {
+            String(decoding: $0.bytes, as: UTF8.self)
+        }
     }
 
     /// Every key of a namespace with its value, in pages.
-    func contents(_ name: NamespaceName, page: Int = 100) throws -> [(key: [UInt8], value: StoredValue)]
-    {
+    func contents(_ name: NamespaceName, page: Int = 100) throws -> [(
+        key: [UInt8], value: StoredValue
+    )] {
         let namespace = try namespace(name)
         var found: [(key: [UInt8], value: StoredValue)] = []
         while true {

@@ -29,7 +29,8 @@ import Testing
         committer.stop(until: soon)
     }
 
-    @Test func `a check of the version fails after any other write, also of the same bytes`() throws {
+    @Test func `a check of the version fails after any other write, also of the same bytes`() throws
+    {
         let directory = try TestDirectory()
         let (_, committer) = try Engine.found(in: directory.incarnation)
         let first = try #require(try committer.put(.default, "k", "v"))
@@ -46,7 +47,8 @@ import Testing
         #expect(
             committer.refusal(check(.version(second))) == .checkFailed(operation: 0, current: nil))
         #expect(
-            committer.refusal(check(.versions([second]))) == .checkFailed(operation: 0, current: nil))
+            committer.refusal(check(.versions([second])))
+                == .checkFailed(operation: 0, current: nil))
         committer.stop(until: soon)
     }
 
@@ -142,7 +144,9 @@ import Testing
         let directory = try TestDirectory()
         let (engine, committer) = try Engine.found(in: directory.incarnation)
         try committer.create("a", "b")
-        for name: NamespaceName in [.default, "a", "b"] { try committer.put(name, "k", name.rawValue) }
+        for name: NamespaceName in [.default, "a", "b"] {
+            try committer.put(name, "k", name.rawValue)
+        }
         let old = try engine.namespace("a")
         try committer.done(FlushNamespace(name: "a"))
         #expect(try engine.contents("a").isEmpty)
@@ -159,7 +163,8 @@ import Testing
         let (engine, committer) = try Engine.found(in: directory.incarnation)
         try committer.done(
             CreateNamespaces([
-                NamespaceSeed(name: "keys", quotaKeys: 100), NamespaceSeed(name: "size", quotaBytes: 1_000),
+                NamespaceSeed(name: "keys", quotaKeys: 100),
+                NamespaceSeed(name: "size", quotaBytes: 1_000),
             ]))
         let outcomes = Monitor((done: 0, refused: 0, size: 0))
         inParallel(16) { thread in
@@ -209,7 +214,8 @@ import Testing
             committer.refusal(write(longer))
                 == .quotaExceeded(quota: "quota_bytes", limit: 20, used: 50))
         try committer.done(write(.put(key: bytes("k0"), value: bytes("1234567"))))
-        try committer.done(write(.delete(key: bytes("k1")), .put(key: bytes("x1"), value: bytes("12"))))
+        try committer.done(
+            write(.delete(key: bytes("k1")), .put(key: bytes("x1"), value: bytes("12"))))
         try committer.done(write(.delete(key: bytes("k2")), .delete(key: bytes("k3"))))
         // k0 + 7, k4 + 8, x1 + 2: at 3 keys and 23 bytes, no key may be added, and no byte.
         #expect(try engine.namespace("a").currentUsage == Usage(keys: 3, bytes: 23))

@@ -27,7 +27,9 @@ struct DatabaseBenchmark {
             try database.write(batch: bytes)
             spent += clock.now - start
         }
-        print("batch of \(batch): \(Int(Double(total / batch * batch) / (spent / .seconds(1)))) writes/s")
+        print(
+            "batch of \(batch): \(Int(Double(total / batch * batch) / (spent / .seconds(1)))) writes/s"
+        )
         spent = .zero
         for _ in 0..<total / 2 {
             let key = Self.key(&random)

@@ -91,13 +91,17 @@ import Testing
     @Test func `a database that must exist is not made`() throws {
         let directory = try TestDirectory()
         let path = directory.path + "/db"
-        #expect(throws: RocksDBError.self) { try Database(path: path, options: options(mustExist: true)) }
+        #expect(throws: RocksDBError.self) {
+            try Database(path: path, options: options(mustExist: true))
+        }
         #expect(throws: RocksDBError.self) { try Database(readOnly: path, options: options()) }
         do { _ = try Database(path: path, options: options()) }
         _ = try Database(path: path, options: options(mustExist: true))
     }
 
-    @Test func `a checkpoint has every write that ended before it, and is read without a trace`() throws {
+    @Test func `a checkpoint has every write that ended before it, and is read without a trace`()
+        throws
+    {
         let directory = try TestDirectory()
         let database = try Database(path: directory.path + "/db", options: options())
         let path = directory.path + "/checkpoint"
@@ -134,7 +138,8 @@ import Testing
         do {
             let database = try Database(path: path, options: options())
             try database.write(
-                batch: TestBatch.encode((0..<200).map { ([$0], [UInt8](repeating: $0, count: 100)) }))
+                batch: TestBatch.encode(
+                    (0..<200).map { ([$0], [UInt8](repeating: $0, count: 100)) }))
             try database.flush()
         }
         let names = try FileManager.default.contentsOfDirectory(atPath: path)

@@ -150,7 +150,9 @@ public struct Catalog: Sendable {
             }
             return true
         case .sequence:
-            guard let value, id.count == 1, let word = CatalogCodec.word(value) else { return false }
+            guard let value, id.count == 1, let word = CatalogCodec.word(value) else {
+                return false
+            }
             sequences[id[0]] = word
             return true
         case .lineage:

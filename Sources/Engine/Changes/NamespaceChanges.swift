@@ -50,7 +50,8 @@ public struct CreateNamespaces: Change {
         }
         var seen: Set<NamespaceName> = []
         for seed in seeds {
-            guard section.catalog.namespace(named: seed.name) == nil, seen.insert(seed.name).inserted
+            guard section.catalog.namespace(named: seed.name) == nil,
+                seen.insert(seed.name).inserted
             else { throw .namespaceExists(seed.name) }
         }
         guard section.catalog.nextNumber(.namespaceID) + UInt64(seeds.count) < UInt64(UInt32.max)

@@ -182,8 +182,9 @@ extension DecidingSection {
     mutating func putOperation(_ record: OperationRecord) {
         putRecord(.operation, Array(record.id.utf8), record.encoded())
         let oldest = UnixMilliseconds(
-            rawValue: time.rawValue - min(
-                time.rawValue, UInt64(PutOperation.ageMax.wholeMilliseconds)))
+            rawValue: time.rawValue
+                - min(
+                    time.rawValue, UInt64(PutOperation.ageMax.wholeMilliseconds)))
         var ended = catalog.operations.values.filter { $0.state != .running && $0.id != record.id }
         let excess = catalog.operations.count + 1 - PutOperation.countMax
         guard excess > 0 || ended.contains(where: { $0.createdAt < oldest }) else { return }

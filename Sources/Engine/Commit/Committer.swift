@@ -100,7 +100,8 @@ public final class Committer: Sendable {
     /// Hands over a change. Returns at once; `completion` is called on the thread that leads, where
     /// it must be quick, or on this one when the change is not taken.
     public func submit<C: Change>(
-        _ change: C, completion: @escaping @Sendable (Result<Committed<C.Answer>, CommitFailure>) -> Void
+        _ change: C,
+        completion: @escaping @Sendable (Result<Committed<C.Answer>, CommitFailure>) -> Void
     ) {
         enqueue(PendingChange(change, completion))
     }

@@ -118,7 +118,9 @@ public struct DecidingSection {
             usages = [:]
         }
         guard operations.count > 0 || kind == .barrier else { return }
-        let counters = usages.sorted { $0.key < $1.key }.map { (namespace: $0.key, usage: $0.value) }
+        let counters = usages.sorted { $0.key < $1.key }.map {
+            (namespace: $0.key, usage: $0.value)
+        }
         let payload = EntryPayload(counters: counters, operations: operations)
         let record = Record(
             after: transition.header.position, reign: reign, kind: kind, time: time,

@@ -82,7 +82,7 @@ public struct StoredValueHead: Equatable, Sendable {
         self.bytes = bytes
     }
 
-    /// - Parameter prefix: At least the first 21 bytes, or all.
+    /// `prefix` has at least the first 21 bytes of the value, or all.
     init?(decoding prefix: [UInt8], encodedBytes: Int) {
         var reader = ByteReader(prefix)
         guard let type: UInt8 = reader.little(), type & 0x7F == StoredValue.typeBytes,

@@ -11,6 +11,7 @@ public enum EngineVerifier {
     ///   - path: The data directory. Its lock is held meanwhile; one that is in use is not read.
     ///   - synced: The last index known to have been on disk in an incarnation; a log that ends
     ///     before it is damaged, not torn.
+    /// - Returns: What was found; sound when there is no damage in it.
     public static func verify(
         dataPath path: String, synced: (Incarnation) -> LogIndex = { _ in .zero }
     ) -> EngineReport {

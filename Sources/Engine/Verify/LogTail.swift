@@ -24,7 +24,8 @@ struct LogTail {
             let place = segments.lastIndex { $0 <= state.position.index.next } ?? 0
             guard place < segments.count else { return state }
             let before = Position(
-                index: LogIndex(segments[place].rawValue - 1), hash: try hashBefore(segments[place]))
+                index: LogIndex(segments[place].rawValue - 1), hash: try hashBefore(segments[place])
+            )
             var replay = Replay(state: state, stream: RecordStream(after: before))
             try replay.compare(before)
             for segment in segments[place...] {

@@ -59,7 +59,8 @@ struct StateVerification {
         do {
             let prefix = [KeyPrefix.catalog]
             catalog = try Catalog(loading: { add in
-                let iterator = DatabaseIterator(database, from: prefix, to: Key.end(ofPrefix: prefix))
+                let iterator = DatabaseIterator(
+                    database, from: prefix, to: Key.end(ofPrefix: prefix))
                 while iterator.isValid {
                     do throws(CatalogFault) { try add(iterator.key, iterator.value) } catch {
                         report.find(.damage, sort: "catalog records", path, "\(error)")
