@@ -6,7 +6,8 @@ public import Platform
 /// Group commit: whoever leads takes the changes that wait, decides them in order, and makes one
 /// `write` to the log and one to the database of them. The committer's own thread leads, or, when
 /// nothing else waits, a thread that hands over a change and waits for it without a deadline: that
-/// saves it two switches of threads, which cost ten times as much as the commit.
+/// saves it two switches of threads, which cost more than the commit (23,000/s with them and
+/// 62,000/s without, in one run).
 ///
 /// Invariants
 ///  1. One committer at a time has an engine, and one thread at a time leads.
