@@ -8,7 +8,9 @@ import Platform
     static func main() {
         let arguments = CommandLine.arguments.dropFirst()
         guard arguments.allSatisfy({ $0 == "--exit" }) else {
-            print("usage: Demo [--exit]\n--exit ends at once when all is done, without waiting for Ctrl-C")
+            print(
+                "usage: Demo [--exit]\n--exit ends at once when all is done, without waiting for Ctrl-C"
+            )
             exit(64)
         }
         Signals.takeOver()

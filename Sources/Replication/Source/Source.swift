@@ -18,7 +18,7 @@ public final class Source: Sendable {
     let waiters = Monitor(AckWaiters())
     /// Who stands at or below this index gets nothing more from the log: a record behind it is
     /// damaged. A full sync helps, for the state has what the log lacks.
-    private let unreadableThrough = Monitor(LogIndex.zero)
+    private let unreadableThrough = Monitor<LogIndex?>(nil)
     /// The highest index that somebody waits for; read by every feed.
     let wantedIndex = Atomic<UInt64>(0)
 
@@ -52,7 +52,9 @@ public final class Source: Sendable {
                 return .failure(FeedRefusal(503, "log-unreadable", "the log cannot be read"))
             }
         }
-        if history == .same, request.after.index <= unreadableThrough.withLock({ $0 }) {
+        if history == .same, let damaged = unreadableThrough.withLock({ $0 }),
+            request.after.index <= damaged
+        {
             history = .notRetained
         }
         if let refusal = Handshake.decide(request, facts, history) { return .failure(refusal) }
@@ -87,7 +89,7 @@ public final class Source: Sendable {
     /// Remembers that the log cannot be read on from `index`, and tells the node what is wrong where.
     private func noteUnreadable(_ index: LogIndex, _ error: LogError) {
         guard case .damaged(let damage) = error else { return }
-        unreadableThrough.withLock { $0 = max($0, index) }
+        unreadableThrough.withLock { $0 = max($0 ?? index, index) }
         environment.logDamaged(damage)
     }
 
@@ -244,7 +246,7 @@ public final class Source: Sendable {
         }
         for link in gone { link.feed?.end(.told(reason)) }
         clock.withLock { $0 = LagClock() }
-        unreadableThrough.withLock { $0 = .zero }
+        unreadableThrough.withLock { $0 = nil }
         snapshots.removeAll()
         if !gone.isEmpty { environment.linksChanged() }
     }
