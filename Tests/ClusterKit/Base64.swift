@@ -4,5 +4,7 @@ import Foundation
 public enum Base64 {
     public static func encode(_ bytes: [UInt8]) -> String { Data(bytes).base64EncodedString() }
 
-    public static func decode(_ text: String) -> [UInt8]? { Data(base64Encoded: text).map(Array.init) }
+    public static func decode(_ text: String) -> [UInt8]? {
+        Data(base64Encoded: text).map(Array.init)
+    }
 }

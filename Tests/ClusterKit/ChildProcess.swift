@@ -24,6 +24,7 @@ public final class ChildProcess: Sendable {
     ///   - input: A file for standard input.
     ///   - output: A file that standard output is appended to.
     ///   - errors: The same for standard error.
+    /// - Throws: ``ClusterFailure`` when it cannot be started.
     public init(
         _ program: String, _ arguments: [String], input: String = "/dev/null", output: String,
         errors: String

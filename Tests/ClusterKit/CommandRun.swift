@@ -13,21 +13,24 @@ public struct CommandRun: Sendable {
     ///
     /// - Parameters:
     ///   - program: An absolute path.
+    ///   - arguments: Without the program's name.
     ///   - input: What it reads from standard input.
-    ///   - time: After which it is killed and an error thrown.
+    ///   - time: After which it is killed.
+    /// - Throws: ``ClusterFailure`` when it did not end by itself, in time.
     public init(
         _ program: String, _ arguments: [String], input: [UInt8] = [],
         within time: Duration = .seconds(30)
     ) throws {
         let directory = try ScratchDirectory("command")
-        let paths = (in: "\(directory.path)/in", out: "\(directory.path)/out",
-            err: "\(directory.path)/err")
-        try FileSystem.replace(paths.in, with: input)
+        let (inPath, outPath, errorPath) = (
+            "\(directory.path)/in", "\(directory.path)/out", "\(directory.path)/err"
+        )
+        try FileSystem.replace(inPath, with: input)
         let child = try ChildProcess(
-            program, arguments, input: paths.in, output: paths.out, errors: paths.err)
+            program, arguments, input: inPath, output: outPath, errors: errorPath)
         let status = child.waitForEnd(within: time)
-        errors = String(decoding: try FileSystem.readAll(paths.err), as: UTF8.self)
-        output = try FileSystem.readAll(paths.out)
+        errors = String(decoding: try FileSystem.readAll(errorPath), as: UTF8.self)
+        output = try FileSystem.readAll(outPath)
         switch status {
         case .exited(let code):
             exitCode = code

@@ -40,6 +40,7 @@ public final class ConvoyProcess: Sendable {
     ///   - flags: Further flags of `convoy serve`, also after a restart.
     ///   - port: The port to listen at; a free one unless given.
     ///   - address: `--advertise`, if it differs from the port's.
+    /// - Throws: ``ClusterFailure`` when there is no program or no port.
     public init(
         name: String, in scratch: ScratchDirectory, flags: [String] = [], port: UInt16? = nil,
         address: String? = nil

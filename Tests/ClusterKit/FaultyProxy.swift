@@ -40,7 +40,7 @@ public final class FaultyProxy: Sendable {
         public static let refusing = Conduct(acceptsConnections: false)
     }
 
-    /// - Parameter serverPort: Of whom to connect to, on loopback.
+    /// Begins to take connections, and to connect each to `serverPort` of loopback.
     public init(to serverPort: UInt16) throws(ClusterFailure) {
         port = try FreePort.take()
         let listener = try Socket.listening(at: port)

@@ -19,6 +19,7 @@ public struct KeyComparison: Sendable {
     ///   - nodes: The first one is what the others are held against.
     ///   - time: In which they must have come to one position.
     ///   - threads: How many keep-alive connections read values at once.
+    /// - Throws: When a node does not answer, or they do not come to one position in time.
     public init(
         _ nodes: [ConvoyProcess], within time: Duration = .seconds(15), threads: Int = 4
     ) throws {
@@ -41,7 +42,8 @@ public struct KeyComparison: Sendable {
         let summary = try first.client.get(Path.namespace(name)).expecting(200).json
         let counted = summary["keys"]?.integerValue
         if counted != Int64(listed.count) {
-            differences.append("\(first.name)/\(name): counts \(counted ?? -1), lists \(listed.count)")
+            differences.append(
+                "\(first.name)/\(name): counts \(counted ?? -1), lists \(listed.count)")
         }
         let values = try first.client.values(of: listed.map(\.key), in: name, threads: threads)
         for other in nodes.dropFirst() {

@@ -77,7 +77,8 @@ public final class ParallelWriters: Sendable {
         guard met != nil else {
             let done = shared.withLock { ($0.acknowledged, $0.problems) }
             throw ClusterFailure(
-                "only \(done.0) of \(count) writes acknowledged within \(time); \(done.1.prefix(3))")
+                "only \(done.0) of \(count) writes acknowledged within \(time); \(done.1.prefix(3))"
+            )
         }
     }
 

@@ -20,7 +20,7 @@ public final class ScratchDirectory: Sendable {
         return ("\(base)/convoy-run-\(getpid())", Monitor(0))
     }()
 
-    /// - Parameter label: What it is for, as the beginning of its name.
+    /// Makes the directory; `label` says what it is for, and is part of its name.
     public init(_ label: String) throws(FileError) {
         let number = ScratchDirectory.run.directories.update { count in
             count += 1

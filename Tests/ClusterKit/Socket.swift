@@ -61,7 +61,9 @@ public final class Socket: Sendable {
     func read(countMax: Int) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: countMax) { buffer, filled in
             var got = -1
-            repeat { got = recv(descriptor, buffer.baseAddress, countMax, 0) } while got < 0
+            repeat {
+                got = recv(descriptor, buffer.baseAddress, countMax, 0)
+            } while got < 0
                 && errno == EINTR
             filled = max(0, got)
         }

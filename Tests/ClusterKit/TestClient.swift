@@ -52,8 +52,10 @@ public struct TestClient: Sendable {
             headers: [("Content-Type", "application/json")] + headers)
     }
 
-    /// - Parameter waiting: How long the server may wait before it answers.
-    /// - Throws: ``FetchError`` when there is no answer; the request may have been acted on.
+    /// Asks and blocks until the answer is complete; `waiting` is how long the server may take
+    /// before it begins to answer.
+    ///
+    /// Throws ``FetchError`` when there is no answer; the request may have been acted on.
     public func ask(
         _ method: String, _ path: String, body: [UInt8]? = nil,
         headers: [(String, String)] = [], waiting: Duration = .zero

@@ -7,9 +7,8 @@ public final class TestCluster: Sendable {
     private let flags: [String]
     private let members = Monitor<[ConvoyProcess]>([])
 
-    /// - Parameters:
-    ///   - count: How many nodes; all but the first are taken in as replicas and in sync on return.
-    ///   - flags: Of every node.
+    /// All but the first of `count` nodes are taken in as replicas and in sync on return; `flags` are
+    /// of every node, also of those that come later.
     public init(nodes count: Int = 1, flags: [String] = []) throws {
         scratch = try ScratchDirectory.current ?? ScratchDirectory("cluster")
         self.flags = flags

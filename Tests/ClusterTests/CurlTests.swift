@@ -8,7 +8,8 @@ import Testing
     func `everything that a quick start shows works when typed`() throws {
         let base = try TestCluster().primary.client.base
         func curl(_ arguments: String..., input: String = "") throws -> String {
-            let run = try CommandRun.curl(["--fail-with-body"] + arguments, input: Array(input.utf8))
+            let run = try CommandRun.curl(
+                ["--fail-with-body"] + arguments, input: Array(input.utf8))
             #expect(run.exitCode == 0, "curl \(arguments): \(run.text) \(run.errors)")
             return run.text
         }

@@ -93,7 +93,8 @@ import Testing
         }
         for node in cluster.nodes {
             let found = try CommandRun(
-                "/usr/bin/grep", ["--recursive", "--text", "--fixed-strings", "-l", secret, node.directory])
+                "/usr/bin/grep",
+                ["--recursive", "--text", "--fixed-strings", "-l", secret, node.directory])
             #expect(found.exitCode == 1, "the secret is in \(found.text)")
         }
         #expect(try client.with(token: token).get(Path.key("k", in: "alpha")).status == 200)

@@ -141,7 +141,9 @@ final class CatalogWatch: Sendable {
         let items = answer["items"]?.arrayValue ?? []
         let names = items.compactMap { $0["name"]?.stringValue }
         if names == ["default"] { return false }
-        let counts = items.filter { $0["name"] != "default" }.compactMap { $0["keys"]?.integerValue }
+        let counts = items.filter { $0["name"] != "default" }.compactMap {
+            $0["keys"]?.integerValue
+        }
         let areFull = counts.allSatisfy { $0 == Int64(tenants.keyCount) }
         if names != ["default"] + tenants.names || !areFull {
             findings.faults.append("neither the old list nor the new one: \(names) \(counts)")

@@ -39,7 +39,8 @@ import Testing
 
         var without = try #require(document.objectValue)
         without["replicas"] = [["node": "n2", "upstream": "n1"]]
-        without["nodes"] = .array((document["nodes"]?.arrayValue ?? []).filter { $0["name"] != "n3" })
+        without["nodes"] = .array(
+            (document["nodes"]?.arrayValue ?? []).filter { $0["name"] != "n3" })
         for name in ["generation", "term", "changed_at", "changed_by", "reason"] {
             without[name] = nil
         }
@@ -67,7 +68,9 @@ import Testing
         let got = try client.get("/v1/topology")
         let bad: JSONValue = [
             "primary": "n1", "min_in_sync_replicas": 5,
-            "replicas": [["node": "ghost", "upstream": "n1"], ["node": "n1", "upstream": "nobody"]],
+            "replicas": [
+                ["node": "ghost", "upstream": "n1"], ["node": "n1", "upstream": "nobody"],
+            ],
             "nodes": [["name": "n1", "address": "http://127.0.0.1:7070/path"]],
         ]
         let answer = try client.ask(
