@@ -6,6 +6,8 @@ public struct Incarnation: Hashable, Sendable {
 
     public init(path: String) { self.path = path }
 
+    /// As in `CURRENT`.
+    public var name: String { path.split(separator: "/").last.map(String.init) ?? "" }
     public var databasePath: String { path + "/db" }
     public var logPath: String { path + "/log" }
     /// Checkpoints that replicas fetch; gone with the incarnation.
@@ -79,8 +81,7 @@ public final class DataDirectory: Sendable {
     /// From the next boot on this incarnation counts; durable on return.
     public func makeCurrent(_ incarnation: Incarnation) throws(EngineError) {
         try engine {
-            let name = incarnation.path.split(separator: "/").last ?? ""
-            try FileSystem.replace(currentPath, with: Array((name + "\n").utf8))
+            try FileSystem.replace(currentPath, with: Array((incarnation.name + "\n").utf8))
         }
     }
 

@@ -17,7 +17,9 @@ extension Node {
             apply: { number, engine, records, encoded throws(EngineError) in
                 try state.apply(number, engine, records, encoded)
             },
-            install: { [self] number, engine throws(EngineError) in try install(number, engine) },
+            install: { [self] number, engine, summary throws(EngineError) in
+                try install(number, engine, summary)
+            },
             finished: { [self] sync in record(sync) },
             told: { [self] word in hear(word) },
             statusChanged: { [self] in waits.poke() },
@@ -26,12 +28,25 @@ extension Node {
     }
 
     /// Swaps the state for the one that a full sync brought.
-    private func install(_ session: UInt64, _ engine: Engine) throws(EngineError) -> Bool {
+    private func install(
+        _ session: UInt64, _ engine: Engine, _ summary: FullSyncSummary
+    ) throws(EngineError) -> Bool {
         let old = state.engine ?? state.foreign
+        // Noted before the swap and counted after it, or by the next start: once, in any case.
+        changeFacts {
+            $0.staged = NodeFacts.StagedSync(
+                incarnation: engine.incarnation.name,
+                sync: NodeFacts.FinishedSync(
+                    reason: summary.reason.rawValue, bytes: summary.bytes,
+                    seconds: summary.seconds, finishedAt: .now()))
+        }
         guard try state.install(session, engine) else { return false }
         source.endAll(reason: "the state was replaced by a full sync")
         watch(engine)
-        changeFacts { $0.lineage = engine.state.header.lineage }
+        changeFacts {
+            $0.lineage = engine.state.header.lineage
+            $0.countStaged(serving: engine.incarnation.name)
+        }
         maintenance.retire(old)
         control.poke()
         log(.info, "serving the state of a full sync", ["position": "\(engine.state.position)"])
@@ -43,10 +58,6 @@ extension Node {
             switch sync {
             case .partial:
                 facts.partialSyncs += 1
-            case .full(let reason, let bytes, let seconds):
-                facts.fullSyncs += 1
-                facts.lastFullSync = NodeFacts.FinishedSync(
-                    reason: reason.rawValue, bytes: bytes, seconds: seconds, finishedAt: .now())
             case .diverged(_, let entries, _):
                 facts.divergedEntries += entries
             }

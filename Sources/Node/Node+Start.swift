@@ -37,7 +37,10 @@ extension Node {
                 $0.document = nil
             }
         }
-        try factsFile.change { $0.forking = nil }
+        try factsFile.change {
+            $0.forking = nil
+            if isOwn, let opened { $0.countStaged(serving: opened.incarnation.name) }
+        }
         // A state of another cluster is what an adoption left that has not ended yet.
         let state = NodeState(
             options: options, directory: directory, factsFile: factsFile,

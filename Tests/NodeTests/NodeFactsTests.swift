@@ -26,6 +26,24 @@ import Topology
         return facts
     }
 
+    @Test func `a full sync is counted once, when its state serves`() throws {
+        var facts = try facts()
+        let sync = NodeFacts.FinishedSync(
+            reason: "requested", bytes: 1, seconds: 0.5, finishedAt: UnixMilliseconds(rawValue: 9))
+        facts.staged = .init(incarnation: "i000002", sync: sync)
+        #expect(NodeFacts(json: facts.json) == facts)
+
+        var killedBefore = facts
+        killedBefore.countStaged(serving: "i000001")
+        #expect(killedBefore.fullSyncs == 3)
+        #expect(killedBefore.staged == nil)
+
+        facts.countStaged(serving: "i000002")
+        facts.countStaged(serving: "i000002")
+        #expect(facts.fullSyncs == 4)
+        #expect(facts.lastFullSync == sync)
+    }
+
     @Test func `what is written is read back`() throws {
         let facts = try facts()
         let read = NodeFacts(json: try JSONValue(parsing: facts.json.serialized(pretty: true)))

@@ -27,6 +27,7 @@ public struct NodeFacts: Equatable, Sendable {
     public var fullSyncs: UInt64 = 0
     public var partialSyncs: UInt64 = 0
     public var lastFullSync: FinishedSync?
+    var staged: StagedSync?
     /// Entries that were taken out of this node's history and kept in `diverged/`.
     public var divergedEntries: UInt64 = 0
 
@@ -36,6 +37,12 @@ public struct NodeFacts: Equatable, Sendable {
         public var upstream: NodeNumber
         public var basis: TopologyVersion
         public var since: UnixMilliseconds
+    }
+
+    /// A full sync whose state is about to serve, in the incarnation of that name.
+    struct StagedSync: Equatable, Sendable {
+        var incarnation: String
+        var sync: FinishedSync
     }
 
     public struct FinishedSync: Equatable, Sendable {
@@ -56,6 +63,17 @@ public struct NodeFacts: Equatable, Sendable {
         self.name = name
         self.bootID = bootID
         stoppedCleanly = false
+    }
+}
+
+extension NodeFacts {
+    /// Counts the full sync that was staged, if its incarnation is the one that serves.
+    mutating func countStaged(serving incarnation: String) {
+        guard let staged else { return }
+        self.staged = nil
+        guard staged.incarnation == incarnation else { return }
+        fullSyncs += 1
+        lastFullSync = staged.sync
     }
 }
 
@@ -83,12 +101,9 @@ extension NodeFacts {
             "stopped_cleanly": .bool(stoppedCleanly),
             "full_syncs": JSONValue(fullSyncs),
             "partial_syncs": JSONValue(partialSyncs),
-            "last_full_sync": lastFullSync.map { sync in
-                [
-                    "reason": .string(sync.reason), "bytes": JSONValue(sync.bytes),
-                    "seconds": .number(sync.seconds),
-                    "finished_at_ms": JSONValue(sync.finishedAt.rawValue),
-                ]
+            "last_full_sync": lastFullSync?.fileJSON ?? .null,
+            "staged": staged.map { staged in
+                ["incarnation": .string(staged.incarnation), "sync": staged.sync.fileJSON]
             } ?? .null,
             "diverged_entries": JSONValue(divergedEntries),
         ]
@@ -114,15 +129,31 @@ extension NodeFacts {
         fullSyncs = json["full_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
         partialSyncs = json["partial_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
         divergedEntries = json["diverged_entries"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
-        if let sync = json["last_full_sync"], let reason = sync["reason"]?.stringValue,
-            let bytes = sync["bytes"]?.integerValue.flatMap(UInt64.init(exactly:)),
-            let seconds = sync["seconds"]?.numberValue,
-            let finished = sync["finished_at_ms"]?.integerValue.flatMap(UInt64.init(exactly:))
+        lastFullSync = json["last_full_sync"].flatMap(FinishedSync.init(fileJSON:))
+        if let name = json["staged"]?["incarnation"]?.stringValue,
+            let sync = json["staged"]?["sync"].flatMap(FinishedSync.init(fileJSON:))
         {
-            lastFullSync = FinishedSync(
-                reason: reason, bytes: bytes, seconds: seconds,
-                finishedAt: UnixMilliseconds(rawValue: finished))
+            staged = StagedSync(incarnation: name, sync: sync)
         }
+    }
+}
+
+extension NodeFacts.FinishedSync {
+    fileprivate var fileJSON: JSONValue {
+        [
+            "reason": .string(reason), "bytes": JSONValue(bytes), "seconds": .number(seconds),
+            "finished_at_ms": JSONValue(finishedAt.rawValue),
+        ]
+    }
+
+    fileprivate init?(fileJSON json: JSONValue) {
+        guard let reason = json["reason"]?.stringValue, let bytes = json["bytes"]?.unsigned,
+            let seconds = json["seconds"]?.numberValue,
+            let finished = json["finished_at_ms"]?.unsigned
+        else { return nil }
+        self.init(
+            reason: reason, bytes: bytes, seconds: seconds,
+            finishedAt: UnixMilliseconds(rawValue: finished))
     }
 }
 

@@ -135,7 +135,10 @@ extension LinkRunner {
     func swap() -> Bool {
         guard let staged else { return false }
         do throws(EngineError) {
-            guard try environment.install(session.number, staged.engine) else {
+            let summary = FullSyncSummary(
+                reason: staged.reason, bytes: staged.bytes,
+                seconds: (MonotonicTime.now() - staged.startedAt).inSeconds)
+            guard try environment.install(session.number, staged.engine, summary) else {
                 endSession()
                 return false
             }
@@ -149,10 +152,6 @@ extension LinkRunner {
             $0.releasable = staged.snapshot
             $0.progress = nil
         }
-        environment.finished(
-            .full(
-                reason: staged.reason, bytes: staged.bytes,
-                seconds: (MonotonicTime.now() - staged.startedAt).inSeconds))
         return performInline(session.take(.swapped))
     }
 }

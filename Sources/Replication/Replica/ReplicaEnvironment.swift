@@ -20,8 +20,9 @@ public struct ReplicaEnvironment: Sendable {
     public var apply:
         @Sendable (_ session: UInt64, Engine, [Record], [UInt8]) throws(EngineError) -> Bool
     /// Makes the engine the one that counts, durably, if the session still does; false: it does not.
-    public var install: @Sendable (_ session: UInt64, Engine) throws(EngineError) -> Bool
-    /// A full sync has ended, or a partial sync begun: for the counters. Returns at once.
+    public var install:
+        @Sendable (_ session: UInt64, Engine, FullSyncSummary) throws(EngineError) -> Bool
+    /// A partial sync has begun, or a tail was kept: for the counters. Returns at once.
     public var finished: @Sendable (SyncFinished) -> Void
     /// What a peer said of the topology. The node decides what it believes. Returns at once.
     public var told: @Sendable (PeerWord) -> Void
@@ -39,7 +40,8 @@ public struct ReplicaEnvironment: Sendable {
         apply:
             @escaping @Sendable (_ session: UInt64, Engine, [Record], [UInt8]) throws(EngineError)
             -> Bool,
-        install: @escaping @Sendable (_ session: UInt64, Engine) throws(EngineError) -> Bool,
+        install: @escaping @Sendable (_ session: UInt64, Engine, FullSyncSummary) throws(EngineError)
+            -> Bool,
         finished: @escaping @Sendable (SyncFinished) -> Void = { _ in },
         told: @escaping @Sendable (PeerWord) -> Void = { _ in },
         statusChanged: @escaping @Sendable () -> Void = {},
@@ -62,11 +64,17 @@ public struct ReplicaEnvironment: Sendable {
     }
 }
 
+/// A full sync that has brought a new state: for the counters, which must move with it.
+public struct FullSyncSummary: Equatable, Sendable {
+    public var reason: FullSyncReason
+    public var bytes: UInt64
+    public var seconds: Double
+}
+
 /// What a session has to report for the counters that survive restarts.
 public enum SyncFinished: Equatable, Sendable {
     /// The log flows from this node's own position.
     case partial
-    case full(reason: FullSyncReason, bytes: UInt64, seconds: Double)
     /// Entries that only this node had are kept in `file`, synced; a full sync will replace them.
     case diverged(fork: LogIndex, entries: UInt64, file: String)
 }
