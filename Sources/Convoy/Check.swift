@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
-import Foundation
+import Log
+import Node
 import Log
 import Platform
 
@@ -16,7 +17,7 @@ struct Check: ParsableCommand {
     var directory: String
 
     func run() throws {
-        let report = EngineVerifier.verify(dataPath: directory)
+        let report = DataDirectoryCheck.verify(dataPath: directory)
         for finding in report.findings {
             print("\(finding.weight == .damage ? "damage" : "note"): \(finding)")
         }

@@ -56,7 +56,7 @@ final class Maintenance: Sendable {
     }
 
     func recordSynced(_ engine: Engine) throws(FileError) {
-        try synced.write(engine.log.syncedIndex, incarnation: engine.incarnation.path)
+        try synced.write(engine.log.syncedIndex, incarnation: engine.incarnation.name)
     }
 
     private func repeating(

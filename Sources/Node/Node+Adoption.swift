@@ -109,7 +109,11 @@ extension Node {
         if !request.discardData, let data = userData, data.keys > 0 || data.namespaces > 0 {
             throw .holdsUserData(keys: data.keys, namespaces: data.namespaces)
         }
-        if case .primary(let committer) = state.role { committer.stop(until: .now() + .seconds(5)) }
+        if case .primary(let committer) = state.role {
+            guard committer.stop(until: .now() + .seconds(5)) else {
+                throw .failed("a write is still on its way to the disk; ask again")
+            }
+        }
         if case .replica(let session?) = state.role { session.stop() }
         // Checked again: writes went on until the committer had stopped.
         if !request.discardData, let data = userData, data.keys > 0 || data.namespaces > 0 {

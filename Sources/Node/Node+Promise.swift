@@ -43,17 +43,19 @@ extension Node {
                 throw .failed("cannot write node.json: \(error)")
             }
         }
-        holdStill(for: reign)
+        try holdStill(for: reign)
         return state.engine?.state.position ?? .origin
     }
 
     /// Takes nothing of lower reigns from here on.
-    private func holdStill(for reign: Reign) {
+    private func holdStill(for reign: Reign) throws(PromiseRefusal) {
         let isOwn = reign.holder == state.facts.number
         switch state.role {
         case .primary(let committer):
             guard committer.reign < reign else { return }
-            committer.stop(until: .now() + .seconds(5))
+            guard committer.stop(until: .now() + .seconds(5)) else {
+                throw .failed("a write is still on its way to the disk; ask again")
+            }
             state.setRole(.replica(nil), isFenced: !isOwn)
             source.endAll(reason: "this node promised reign \(reign)")
         case .replica(let session?):

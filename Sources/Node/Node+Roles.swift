@@ -27,7 +27,8 @@ extension Node {
         log(
             .warning, "another node reigns; this one gives up the right to append",
             ["reign": "\(document.reign)", "own": "\(committer.reign)"])
-        committer.stop(until: .now() + .seconds(5))
+        // Its last group may still be on its way to the disk: then the next beat asks again.
+        guard committer.stop(until: .now() + .seconds(5)) else { return }
         state.setRole(.replica(nil), isFenced: true)
     }
 

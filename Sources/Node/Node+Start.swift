@@ -79,7 +79,7 @@ extension Node {
         try FileSystem.removeTree(incarnation.snapshotsPath)  // Their leases died with the process.
         let began = MonotonicTime.now()
         let (engine, recovery) = try Engine.open(
-            incarnation, synced: synced.read(incarnation: incarnation.path),
+            incarnation, synced: synced.read(incarnation: incarnation.name),
             diverged: directory.divergedPath, options: options.engine)
         options.log(
             .info, "state opened",

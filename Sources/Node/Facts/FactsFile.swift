@@ -55,6 +55,16 @@ final class SyncedIndexFile: Sendable {
 
     /// What was written for this incarnation of the log; 0 when nothing readable was.
     func read(incarnation: String) -> LogIndex {
+        SyncedIndexFile.read(file, incarnation: incarnation)
+    }
+
+    /// The same, of a data directory that no node has open; changes nothing.
+    static func read(in dataPath: String, incarnation: String) -> LogIndex {
+        guard let file = try? File(dataPath + "/SYNCED", .read) else { return .zero }
+        return read(file, incarnation: incarnation)
+    }
+
+    private static func read(_ file: File, incarnation: String) -> LogIndex {
         guard let bytes = try? file.read(at: 0, count: 40) else { return .zero }  // None is legal.
         var reader = ByteReader(bytes)
         guard let index: UInt64 = reader.little(), let name = reader.hash128(),
