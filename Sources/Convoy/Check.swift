@@ -21,8 +21,10 @@ struct Check: ParsableCommand {
         for finding in report.findings {
             print("\(finding.weight == .damage ? "damage" : "note"): \(finding)")
         }
-        let position = report.replayedPosition.map { "\($0.index) with hash \($0.hash.hex)" } ?? "none"
-        print("position \(position); \(report.namespaces) namespaces, \(report.keys) keys counted")
+        let position =
+            report.replayedPosition.map { "\($0.index) with hash \($0.hash.hex)" } ?? "none"
+        print("position \(position)")
+        print("\(report.namespaces) namespaces, \(report.keys) keys counted")
         print(report.isSound ? "sound" : "DAMAGED")
         if !report.isSound { throw ExitCode.failure }
     }

@@ -136,7 +136,9 @@ extension Node {
         tracker.enterLocal(failover.operation.id, "promises")
         let own = Monitor<Result<Position, PromiseRefusal>?>(nil)
         promise(reign) { answer in own.update { $0 = answer } }
-        guard case .success(let position)?? = own.wait(until: .now() + .seconds(10), { $0 }).map(Optional.some)
+        guard
+            case .success(let position)?? = own.wait(until: .now() + .seconds(10), { $0 }).map(
+                Optional.some)
         else {
             throw FailoverFailure(code: "reign-contested", detail: "this node knows a higher reign")
         }
@@ -195,7 +197,9 @@ extension Node {
         tracker.enterLocal(failover.operation.id, "tail")
         do throws(PeerError) {
             let entries = try fetchTail(from: record)
-            log(.info, "took the missing tail", ["node": record.name.rawValue, "entries": "\(entries)"])
+            log(
+                .info, "took the missing tail",
+                ["node": record.name.rawValue, "entries": "\(entries)"])
         } catch {
             if failover.acceptDataLoss { return }
             throw FailoverFailure(

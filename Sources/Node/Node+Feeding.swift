@@ -21,7 +21,8 @@ extension Node {
             },
             logDamaged: { damage in
                 state.options.log(
-                    .error, "a record of the log is damaged; replicas that need it take a full sync",
+                    .error,
+                    "a record of the log is damaged; replicas that need it take a full sync",
                     ["place": "\(damage)"])
                 state.note(
                     NodeReport.Failure(code: "log-damaged", detail: "\(damage)", at: .now()))

@@ -72,7 +72,8 @@ enum SyncBenchmark {
         let took = try seconds {
             _ = try Child.output(
                 of: [
-                    "curl", "--no-progress-meter", "--fail", "--parallel", "--parallel-max", "4", "-K",
+                    "curl", "--no-progress-meter", "--fail", "--parallel", "--parallel-max", "4",
+                    "-K",
                     list.path,
                 ])
         }

@@ -138,7 +138,8 @@ enum NodeChanges {
         }
         let own = call.node.name.rawValue
         guard ["self", own].contains(call.parameter("name")) else {
-            throw .invalidArgument("A claim is made at the node itself: PATCH /v1/nodes/self there.")
+            throw .invalidArgument(
+                "A claim is made at the node itself: PATCH /v1/nodes/self there.")
         }
         call.node.claim(upstream: upstream) { result in
             switch result {

@@ -56,7 +56,8 @@ extension Node {
     }
 
     private func ownClaim(_ document: TopologyDocument?) -> NodeReport.Claim? {
-        guard let document, let claim = state.facts.claim, let upstream = state.claimedUpstream(document)
+        guard let document, let claim = state.facts.claim,
+            let upstream = state.claimedUpstream(document)
         else { return nil }
         return NodeReport.Claim(upstream: document.label(of: upstream), since: claim.since)
     }

@@ -57,7 +57,9 @@ extension NodeReport.Running {
         attempt = json["attempt"]?.integerValue.flatMap(Int.init(exactly:)) ?? 0
         generation = json["generation"]?.unsigned.map(Generation.init(_:))
         term = json["term"]?.integerValue.flatMap(UInt32.init(exactly:))
-        if let text = json["claim"]?["upstream"]?.stringValue, let at = json["claim"]?["since"]?.time {
+        if let text = json["claim"]?["upstream"]?.stringValue,
+            let at = json["claim"]?["since"]?.time
+        {
             claim = NodeReport.Claim(upstream: text, since: at)
         }
     }

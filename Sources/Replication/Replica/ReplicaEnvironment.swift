@@ -40,7 +40,8 @@ public struct ReplicaEnvironment: Sendable {
         apply:
             @escaping @Sendable (_ session: UInt64, Engine, [Record], [UInt8]) throws(EngineError)
             -> Bool,
-        install: @escaping @Sendable (_ session: UInt64, Engine, FullSyncSummary) throws(EngineError)
+        install:
+            @escaping @Sendable (_ session: UInt64, Engine, FullSyncSummary) throws(EngineError)
             -> Bool,
         finished: @escaping @Sendable (SyncFinished) -> Void = { _ in },
         told: @escaping @Sendable (PeerWord) -> Void = { _ in },
