@@ -58,7 +58,7 @@ import Testing
         let client = cluster.primary.client
         try client.load((0..<500).map { ("k\($0)", SeededRandom.block($0, 4096)) }, into: "default")
         let node = try cluster.start(
-            cluster.makeNode(flags: ["--full-sync-max-bytes-per-second", "300000"]))
+            cluster.makeNode(flags: ["--full-sync-max-bytes-per-second", "1000000"]))
         let operation = try cluster.beginTakingIn(node)
         try poll(within: .seconds(10), for: "the transfer runs") {
             try node.client.node().fullSyncBytesDone ?? 0 > 0 ? true : nil

@@ -223,6 +223,18 @@ import Testing
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `a full sync uses the rate that it is given`() throws {
+        let cluster = try TestCluster()
+        let value = SeededRandom.block(2, 2_000_000)
+        _ = try cluster.primary.client.put(Path.key("large"), value).expecting(201)
+        let replica = try cluster.addReplica(
+            flags: ["--full-sync-max-bytes-per-second", "1000000"])
+        let sync = try replica.client.node().json["last_full_sync"]
+        let seconds = try #require(sync?["seconds"]?.numberValue)
+        #expect(seconds > 1.5 && seconds < 4, "2 MB at 1 MB/s took \(seconds) s")
+    }
+
     private func link(of replica: String, at node: ConvoyProcess) throws -> JSONValue? {
         try node.client.get("/v1/links").expecting(200)["items"]?.arrayValue?
             .first { $0["replica"]?.stringValue == replica }
