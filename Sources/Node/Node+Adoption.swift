@@ -65,7 +65,8 @@ extension Node {
         let document = state.document
         return PeerStatus(
             name: facts.name.rawValue, number: facts.number, lineage: facts.lineage,
-            document: document, position: engineState?.position ?? .origin,
+            document: document, promised: facts.promised,
+            position: engineState?.position ?? .origin,
             holdsUserData: userData.map { $0.keys > 0 || $0.namespaces > 0 } ?? false,
             followers: max(0, (document?.nodes.count ?? 1) - 1), report: report()
         ).json

@@ -102,6 +102,7 @@ extension Node {
     /// On a thread of its own: it waits for peers.
     private func run(_ failover: Failover) {
         do throws(FailoverFailure) {
+            try look(failover)
             let reign = nextReign(failover)
             let (promises, furthest) = try collectPromises(reign, failover)
             let decision = FailoverDecision(
@@ -119,13 +120,42 @@ extension Node {
         }
     }
 
-    private func nextReign(_ failover: Failover) -> Reign {
-        var term = max(failover.document.reign.term, state.facts.promised?.term ?? 0)
-        for record in failover.document.nodes {
-            let known = peers.observation(of: record.number)?.status?.document?.reign.term
-            term = max(term, known ?? 0)
+    /// Asks everybody before anybody promises: a promise that leads to nothing holds up the cluster.
+    private func look(_ failover: Failover) throws(FailoverFailure) {
+        let askedAt = UnixMilliseconds.now()
+        peers.pokeAll()
+        let deadline = MonotonicTime.now() + Node.promiseTimeout
+        let others = failover.document.nodes.filter { $0.number != failover.number }
+        func heard(_ record: NodeRecord) -> PeerObservation? {
+            peers.observation(of: record.number).flatMap { $0.askedAt >= askedAt ? $0 : nil }
         }
-        return Reign(term: term + 1, holder: failover.number)
+        let pause = Monitor(())
+        while MonotonicTime.now() < deadline, !others.allSatisfy({ heard($0) != nil }) {
+            _ = pause.wait(until: .now() + .milliseconds(10)) { _ -> Void? in nil }
+        }
+        let reachable = others.count { heard($0)?.isReachable ?? false }
+        let decision = FailoverDecision(
+            replicas: failover.document.replicas.count,
+            minInSyncReplicas: failover.document.minInSyncReplicas, promises: reachable + 1)
+        if !failover.acceptDataLoss, let risk = decision.risk {
+            throw FailoverFailure(code: "data-loss-possible", detail: risk)
+        }
+    }
+
+    private func nextReign(_ failover: Failover) -> Reign {
+        Reign(term: highestTerm(failover.document) + 1, holder: failover.number)
+    }
+
+    /// The highest term that this node has heard of, promised ones included.
+    func highestTerm(_ document: TopologyDocument) -> UInt32 {
+        var term = max(
+            document.reign.term, state.facts.promised?.term ?? 0,
+            state.engine?.state.header.reign.term ?? 0)
+        for record in document.nodes {
+            let status = peers.observation(of: record.number)?.status
+            term = max(term, status?.document?.reign.term ?? 0, status?.promised?.term ?? 0)
+        }
+        return term
     }
 
     /// - Returns: How many have promised, this node among them, and the one of them that is

@@ -23,7 +23,10 @@ extension Node {
     }
 
     private func reconcilePrimary(_ committer: Committer) {
-        guard let document = state.document, document.reign > committer.reign else { return }
+        guard let document = state.document else { return }
+        guard document.reign > committer.reign else {
+            return outgrowPromises(committer, document)
+        }
         log(
             .warning, "another node reigns; this one gives up the right to append",
             ["reign": "\(document.reign)", "own": "\(committer.reign)"])
@@ -54,9 +57,54 @@ extension Node {
                 .warning, "detached: this node is not in the topology any more",
                 ["generation": "\(document.generation)"])
         case .primary:
-            // It was promoted by a document that it was told of: a reign it does not hold yet.
-            return
+            reconsiderReign(document, number)
         }
+    }
+
+    /// This node is configured as primary and is not: it has promised to another, or given up. When
+    /// nothing came of that promise, it asks around and opens a higher reign.
+    private func reconsiderReign(_ document: TopologyDocument, _ number: NodeNumber) {
+        guard state.engine != nil else { return }
+        if let promised = state.facts.promised, promised.holder != number, promised > document.reign
+        {
+            let waited =
+                UnixMilliseconds.now().rawValue
+                - min(
+                    state.since.rawValue, UnixMilliseconds.now().rawValue)
+            guard waited >= UInt64(Node.promisePatience.wholeMilliseconds),
+                let holder = peers.observation(of: promised.holder), holder.isReachable
+            else { return }
+        }
+        state.setRole(.undecided)
+        log(.warning, "no other node reigns; asking around", ["reign": "\(document.reign)"])
+    }
+
+    /// How long a promise keeps this node from reigning when nothing comes of it.
+    static let promisePatience: Duration = .seconds(5)
+
+    /// Replicas that have promised a higher reign follow this node no more. When nothing came of the
+    /// promise, this node opens a reign above it.
+    private func outgrowPromises(_ committer: Committer, _ document: TopologyDocument) {
+        let isHeldUp = document.nodes.contains { record in
+            guard let seen = peers.observation(of: record.number), seen.isReachable,
+                let status = seen.status, let promised = status.promised
+            else { return false }
+            return promised > committer.reign
+                && (status.document.map { $0.version <= document.version } ?? true)
+        }
+        guard isHeldUp else { return heldUp.withLock { $0 = nil } }
+        let now = MonotonicTime.now()
+        let since = heldUp.withLock { since in
+            since = since ?? now
+            return since ?? now
+        }
+        guard now - since >= Node.promisePatience else { return }
+        heldUp.withLock { $0 = nil }
+        guard committer.stop(until: .now() + .seconds(5)) else { return }
+        state.setRole(.undecided)
+        log(
+            .warning, "replicas have promised a reign that nobody opened; opening a higher one",
+            ["reign": "\(committer.reign)"])
     }
 
     /// Why a node that serves nothing takes a full sync; nil when its own position may do.
@@ -93,10 +141,14 @@ extension Node {
         guard let engine = state.engine, let document = state.document,
             let number = state.facts.number
         else { return }
+        guard document.role(of: number) == .primary else {
+            // A newer document came meanwhile: somebody else reigns.
+            return state.setRole(.replica(nil), isFenced: true)
+        }
         let decision = BootDecision(
             own: document.version, last: engine.state.position.index,
             peers: peers.bootAnswers(document, except: number, lineage: state.facts.lineage),
-            isComplete: completeness.isComplete, waited: .now() - startedAt,
+            isComplete: completeness.isComplete, waited: undecidedFor,
             recoverTimeout: options.recoverTimeout)
         switch decision.action() {
         case .wait:
@@ -105,12 +157,20 @@ extension Node {
             // Its document was learned with its answer; the next beat follows it.
             state.setRole(.replica(nil), isFenced: true)
         case .takeTail(let peer):
-            log(
-                .warning, "waiting: a replica has entries that this node lacks",
-                ["node": document.label(of: peer)])
+            guard let record = document.node(numbered: peer), tracker.beginTail() else { return }
+            _ = WorkerThread(name: "tail") { [self] in
+                takeTailAfterBoot(from: record)
+                tracker.endTail()
+                control.poke()
+            }
         case .openReign(let unconfirmed):
             openReignAfterBoot(engine, document, number, unconfirmed: unconfirmed)
         }
+    }
+
+    private var undecidedFor: Duration {
+        let now = UnixMilliseconds.now().rawValue
+        return .milliseconds(Int64(now - min(now, state.since.rawValue)))
     }
 
     /// Takes what a replica has of this history and this node lost. On a thread that may wait.
@@ -130,11 +190,7 @@ extension Node {
     private func openReignAfterBoot(
         _ engine: Engine, _ document: TopologyDocument, _ number: NodeNumber, unconfirmed: Bool
     ) {
-        let term =
-            max(
-                document.reign.term, engine.state.header.reign.term,
-                state.facts.promised?.term ?? 0) + 1
-        let reign = Reign(term: term, holder: number)
+        let reign = Reign(term: highestTerm(document) + 1, holder: number)
         let address = options.address
         let change = ChangeTopology(changedBy: "system", reason: "restart of the primary") {
             current, _, note in

@@ -30,6 +30,8 @@ public final class Node: Sendable {
     let drift = DriftMemory()
     let tracker = OperationTracker()
     let maintenance: Maintenance
+    /// Since when replicas have promised a reign above this primary's.
+    let heldUp = Monitor<MonotonicTime?>(nil)
     let startedAt = MonotonicTime.now()
 
     init(options: NodeOptions, state: NodeState, maintenance: Maintenance) {

@@ -9,6 +9,8 @@ struct PeerStatus: Sendable {
     var number: NodeNumber?
     var lineage: Lineage?
     var document: TopologyDocument?
+    /// It follows no reign below this one.
+    var promised: Reign?
     var position: Position
     /// Whether the node may be adopted without losing anything.
     var holdsUserData: Bool
@@ -24,6 +26,7 @@ struct PeerStatus: Sendable {
             "reign": .orNull(document.map { "\($0.reign)" }),
             "generation": .orNull(document?.generation.rawValue),
             "document": .orNull(document.map { Hex.encode($0.encoded()) }),
+            "promised": .orNull(promised.map { "\($0)" }),
             "position": position.json,
             "holds_user_data": .bool(holdsUserData),
             "followers": JSONValue(followers),
@@ -33,12 +36,13 @@ struct PeerStatus: Sendable {
 
     init(
         name: String, number: NodeNumber?, lineage: Lineage?, document: TopologyDocument?,
-        position: Position, holdsUserData: Bool, followers: Int, report: NodeReport
+        promised: Reign?, position: Position, holdsUserData: Bool, followers: Int, report: NodeReport
     ) {
         self.name = name
         self.number = number
         self.lineage = lineage
         self.document = document
+        self.promised = promised
         self.position = position
         self.holdsUserData = holdsUserData
         self.followers = followers
@@ -56,6 +60,7 @@ struct PeerStatus: Sendable {
         lineage = json["lineage"]?.stringValue.flatMap(Lineage.init(hex:))
         document = json["document"]?.stringValue.flatMap(Hex.decode)
             .flatMap { TopologyDocument(decoding: $0) }
+        promised = json["promised"]?.stringValue.flatMap(Reign.init(text:))
         self.position = position
         self.holdsUserData = holdsUserData
         followers = json["followers"]?.integerValue.flatMap(Int.init(exactly:)) ?? 0
