@@ -36,7 +36,8 @@ struct PeerStatus: Sendable {
 
     init(
         name: String, number: NodeNumber?, lineage: Lineage?, document: TopologyDocument?,
-        promised: Reign?, position: Position, holdsUserData: Bool, followers: Int, report: NodeReport
+        promised: Reign?, position: Position, holdsUserData: Bool, followers: Int,
+        report: NodeReport
     ) {
         self.name = name
         self.number = number

@@ -29,8 +29,8 @@ struct FileFetch {
         let clients = (0..<FileFetch.connections).map { _ in session.makeClient() }
         defer { for client in clients { session.forget(client) } }
 
-        limit(clients)
         let work = Monitor(Work(running: clients.count))
+        limit(clients, among: clients.count)
         for (number, client) in clients.enumerated() {
             let staging = self.staging
             _ = WorkerThread(name: "fetch-\(number)") {
@@ -50,7 +50,7 @@ struct FileFetch {
                 $0.running == 0 || $0.failure != nil ? $0 : nil
             }
             onProgress()
-            limit(clients)
+            limit(clients, among: work.withLock { $0.running })
             guard let end else { continue }
             if end.failure != nil { for client in clients { client.cancel() } }
             guard end.running == 0 else {
@@ -63,10 +63,11 @@ struct FileFetch {
         }
     }
 
-    private func limit(_ clients: [PeerClient]) {
+    /// Shares the limit among the connections that still have files to fetch.
+    private func limit(_ clients: [PeerClient], among running: Int) {
         let rate = session.environment.syncBytesPerSecondMax()
         for client in clients {
-            client.setRate(bytesPerSecond: rate.map { max(1, $0 / UInt64(clients.count)) })
+            client.setRate(bytesPerSecond: rate.map { max(1, $0 / UInt64(max(1, running))) })
         }
     }
 
