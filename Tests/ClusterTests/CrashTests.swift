@@ -79,8 +79,9 @@ import Testing
         #expect(comparison.differences == [])
         #expect(comparison.keysCompared == 1000)
         #expect(try replica.client.node().fullSyncs == 1)
-        #expect(
-            try FileSystem.list("\(replica.dataPath)/data").count == 1, "no staging is left behind")
+        try poll(within: .seconds(4), for: "no staging is left behind") {
+            try FileSystem.list("\(replica.dataPath)/data").count == 1 ? true : nil
+        }
     }
 
     @Test(.timeLimit(.minutes(2)))

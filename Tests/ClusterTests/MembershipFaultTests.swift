@@ -22,7 +22,9 @@ import Testing
             try client.waitUntilInSync()
             #expect(try KeyComparison([cluster.primary, node]).differences == [], "round \(round)")
             #expect(try #require(node.client.node().fullSyncs) <= 1)
-            #expect(try FileSystem.list("\(node.dataPath)/data").count == 1)
+            try poll(within: .seconds(4), for: "one state is left") {
+                try FileSystem.list("\(node.dataPath)/data").count == 1 ? true : nil
+            }
             _ = try client.delete("/v1/nodes/r\(round)").expecting(200)
             node.kill()
         }
