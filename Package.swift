@@ -92,7 +92,7 @@ let package = Package(
             name: "Convoy",
             dependencies: [
                 "Access", "Assets", "Engine", "HTTPServer", "JSON", "Log", "ManagementAPI", "Node",
-                "Platform", "Topology",
+                "Platform", "Replication", "Topology",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
