@@ -22,12 +22,13 @@ struct Diverged: ParsableCommand {
     func run() throws {
         let path = directory + "/diverged"
         guard FileSystem.exists(path) else {
-            throw ValidationError("\(directory) is no data directory of a node: it has no diverged/")
+            throw ValidationError("\(directory) is no node's data directory: it has no diverged/")
         }
         let names = try FileSystem.list(path)
         for name in names {
             guard name.hasSuffix(".entries") else {
-                print("\(name): bytes of a torn record, \(try FileSystem.size("\(path)/\(name)")) in all")
+                let size = try FileSystem.size("\(path)/\(name)")
+                print("\(name): \(size) bytes of a torn record")
                 continue
             }
             try show(name, try FileSystem.readAll("\(path)/\(name)"))
