@@ -108,6 +108,9 @@ struct Serve: ParsableCommand {
             """)
     var recoverTimeoutMs: UInt64?
 
+    @Flag(help: "Talk to nodes beyond loopback without TLS, on a network that is trusted.")
+    var insecureLinks = false
+
     @Flag(help: "Serve /metrics without a credential, also once tokens exist.")
     var openMetrics = false
 

@@ -40,6 +40,7 @@ struct Settings {
         openMetrics = flags.openMetrics || environment["OPEN_METRICS"] == "1"
         secret = try Settings.secret(flags, environment)
         node.secret = secret
+        node.insecureLinks = flags.insecureLinks || environment["INSECURE_LINKS"] == "1"
         node.name = try (flags.name ?? environment["NAME"]).map { text in
             guard let name = NodeName(text) else {
                 throw ValidationError(

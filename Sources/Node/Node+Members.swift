@@ -7,6 +7,8 @@ public import Topology
 
 /// Why a node is not taken in. Nothing was changed.
 public enum MemberFailure: Error, Sendable {
+    /// Links to that address are not allowed as this node was started.
+    case addressNotAllowed(String)
     case unreachable(String)
     case notEmpty(keys: String)
     case nameMismatch(found: String)
@@ -30,6 +32,9 @@ extension Node {
         guard state.committer != nil else {
             return completion(.failure(.change(notPrimaryFailure())))
         }
+        if let refusal = refusal(of: address) {
+            return completion(.failure(.addressNotAllowed(refusal)))
+        }
         guard tracker.beginLook(max: Node.looksMax) else {
             return completion(.failure(.change(.busy)))
         }
@@ -44,6 +49,20 @@ extension Node {
                 completion(.failure(error))
             }
         }
+    }
+
+    /// Why this node makes no link to an address; nil when it may.
+    public func refusal(of address: NodeAddress) -> String? {
+        if address.isLoopback { return nil }
+        if options.secret == nil {
+            return
+                "Links beyond loopback need a cluster secret: start every node with --cluster-secret-file."
+        }
+        if address.scheme == .http && !options.insecureLinks {
+            return
+                "Links beyond loopback need https, or --insecure-links on a network that is trusted."
+        }
+        return nil
     }
 
     private func look(

@@ -15,6 +15,8 @@ public struct NodeOptions: Sendable {
     /// A node of the cluster to ask for being taken in; such a node founds no cluster of its own.
     public var join: NodeAddress?
     public var secret: ClusterSecret?
+    /// Talk to nodes beyond loopback without TLS.
+    public var insecureLinks = false
     public var engine = EngineOptions()
     /// Keep at least so much of the log, for replicas that were away.
     public var logRetentionBytes: UInt64 = 1 << 30

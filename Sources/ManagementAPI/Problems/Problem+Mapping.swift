@@ -112,7 +112,7 @@ extension Problem {
         case .acksTimeout(let index, let reached, let wanted):
             self = Problem(
                 504, "acks-timeout",
-                "\(reached) of \(wanted) replicas have acknowledged entry \(index) in time. It is in the primary's log."
+                "Of the \(wanted) acknowledgements wanted for entry \(index), \(reached) came in time. It is in the primary's log."
             ).with("index", JSONValue(index.rawValue)).with("reached", JSONValue(reached))
                 .with("wanted", JSONValue(wanted))
         }
@@ -120,6 +120,10 @@ extension Problem {
 
     init(_ failure: MemberFailure, lineage: Lineage? = nil) {
         switch failure {
+        case .addressNotAllowed(let detail):
+            self = .validationFailed([
+                Fault(pointer: "/address", code: "address-not-allowed", detail: detail)
+            ])
         case .unreachable(let detail):
             self = .nodeUnreachable(
                 "The node was not reached within \(Node.lookTimeout.components.seconds) s: \(Sentence.of(detail))"

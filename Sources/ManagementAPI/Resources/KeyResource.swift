@@ -35,7 +35,10 @@ enum KeyResource {
         } catch {
             throw Problem(error)
         }
-        guard let value else { throw Problem(Refusal.keyNotFound) }
+        guard let value else {
+            throw Problem(Refusal.keyNotFound).with(
+                header: Headers.index, "\(state.position.index)")
+        }
         let etag = value.version.etag
         // The value may be newer than the state that was looked at before it.
         let index = max(state.position.index, value.version.index)

@@ -109,6 +109,9 @@ enum NodeChanges {
         try faults.check()
         if claims { return try claim(call, upstream, isAlone: address == nil) }
         if let failure = call.node.earlyRefusal(needsSpace: false) { throw call.problem(failure) }
+        if let address, let refusal = call.node.refusal(of: address) {
+            throw Problem(.addressNotAllowed(refusal))
+        }
         let member = try call.member()
         let parent = try upstream.map { name throws(Problem) in
             guard let record = call.node.document?.node(named: name) else {

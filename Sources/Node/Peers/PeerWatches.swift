@@ -131,6 +131,7 @@ final class PeerWatch: Sendable {
     private func visit(_ node: Node, _ client: PeerClient) {
         let askedAt = UnixMilliseconds.now()
         do throws(PeerError) {
+            if let refusal = node.refusal(of: record.address) { throw .unreachable(refusal) }
             let answer = try client.call("GET", "/replication/topology")
             guard let status = PeerStatus(json: answer) else {
                 throw PeerError.badAnswer("no status of a node")

@@ -21,6 +21,6 @@ struct FailoverDecision: Equatable, Sendable {
     var risk: String? {
         guard !isExclusive else { return nil }
         return
-            "\(promises) of \(replicas + 1) nodes have promised, \(promisesNeeded) are needed to know that nothing acknowledged is missing: what only the silent nodes have is lost"
+            "\(promises) of \(replicas + 1) nodes answer, and \(promisesNeeded) are needed to know that nothing acknowledged is missing: what only the silent nodes have is lost"
     }
 }
