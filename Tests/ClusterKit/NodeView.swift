@@ -14,10 +14,17 @@ public struct NodeView: Sendable {
     public var position: PositionView? { PositionView(json["position"]) }
     public var fullSyncs: Int64? { json["counters"]?["full_syncs"]?.integerValue }
     public var partialSyncs: Int64? { json["counters"]?["partial_syncs"]?.integerValue }
+    /// Entries that were taken out of this node's history and kept.
+    public var divergedEntries: Int64? { json["counters"]?["diverged_entries"]?.integerValue }
     public var lastFullSyncReason: String? { json["last_full_sync"]?["reason"]?.stringValue }
     public var fullSyncReason: String? { json["full_sync"]?["reason"]?.stringValue }
     /// Of the full sync that runs; nil when none does, or nothing is known of it yet.
     public var fullSyncBytesDone: Int64? { json["full_sync"]?["bytes_done"]?.integerValue }
+    public var fullSyncBytesTotal: Int64? { json["full_sync"]?["bytes_total"]?.integerValue }
+    public var resumedBytes: Int64? { json["full_sync"]?["resumed_bytes"]?.integerValue }
+    public var attempt: Int64? { json["running"]?["attempt"]?.integerValue }
+    public var nextRetryAt: String? { json["running"]?["next_retry_at"]?.stringValue }
+    public var claimedUpstream: String? { json["running"]?["claim"]?["upstream"]?.stringValue }
     public var catalogDigest: String? { json["catalog"]?["digest"]?.stringValue }
     public var lagEntries: Int64? { json["lag"]?["entries"]?.integerValue }
     public var lastError: String? { json["last_error"]?.stringValue }

@@ -19,10 +19,11 @@ public final class ParallelWriters: Sendable {
     ///   - namespace: Into which.
     ///   - random: Decides values, and which keys are written again.
     ///   - pause: Of each client after each write.
+    ///   - query: Of each write, as in `?acks=1`.
     ///   - label: The beginning of all keys; different for different writers of one namespace.
     public init(
         _ count: Int, to client: TestClient, namespace: String = "default",
-        random: SeededRandom, pause: Duration = .zero, label: String
+        random: SeededRandom, pause: Duration = .zero, query: String = "", label: String
     ) {
         let shared = self.shared
         threads = (0..<count).map { number in
@@ -38,7 +39,8 @@ public final class ParallelWriters: Sendable {
                     let key = "\(label)-\(number)-\(place)"
                     let value = Array("\(key) \(random.next())".utf8)
                     let goesOn = ParallelWriters.write(
-                        key, value, to: client, namespace, &journal, shared)
+                        key, value, to: client, Path.key(key, in: namespace) + query, &journal,
+                        shared)
                     if !goesOn { break }
                     if pause > .zero { rest(pause) }
                 }
@@ -49,11 +51,11 @@ public final class ParallelWriters: Sendable {
 
     /// Whether the node is still there.
     private static func write(
-        _ key: String, _ value: [UInt8], to client: TestClient, _ namespace: String,
+        _ key: String, _ value: [UInt8], to client: TestClient, _ path: String,
         _ journal: inout WriteJournal, _ shared: Monitor<Shared>
     ) -> Bool {
         journal.attempted(key, value)
-        guard let answer = try? client.put(Path.key(key, in: namespace), value) else {
+        guard let answer = try? client.put(path, value) else {
             return false  // No answer: the attempt stays possible.
         }
         switch answer.status {

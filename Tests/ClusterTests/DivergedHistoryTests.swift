@@ -1,0 +1,100 @@
+// Symptom (kvrocks#462): after a failover the old primary asks for an offset that the new one also
+// has, with other content; the link is up, the offsets are equal, and the data differs for ever.
+
+import ClusterKit
+import JSON
+import Testing
+
+/// Test B of INCIDENTS.md, step 6: equal indexes are not taken for equal histories.
+@Suite(.cluster) struct DivergedHistoryTests {
+    @Test(.timeLimit(.minutes(1)), arguments: [1, 2, 16, 17])
+    func `a fork that comes back gives up its own writes, which are kept`(writes: Int) throws {
+        let cluster = try TestCluster(nodes: 2)
+        let (primary, fork) = (cluster.primary, cluster[1])
+        _ = try primary.client.put(Path.key("x"), Array("000".utf8)).expecting(201)
+        _ = try primary.client.delete("/v1/nodes/n2").expecting(200)
+        try fork.client.waitUntilState("detached", within: 5)
+        let parted = try #require(fork.client.node().position)
+
+        try fork.client.becomePrimary("n2")
+        #expect(try fork.client.node().role == "primary")
+        for number in 1..<writes {
+            _ = try fork.client.put(Path.key("f\(number)"), [1]).expecting(201)
+            _ = try primary.client.put(Path.key("p\(number)"), [2]).expecting(201)
+        }
+        _ = try fork.client.put(Path.key("x"), Array("222".utf8)).expecting(204)
+        _ = try primary.client.put(Path.key("x"), Array("111".utf8)).expecting(204)
+        // The primary gets as far as the fork, which had two entries more to begin with.
+        var own = try #require(primary.client.node().position)
+        let other = try #require(fork.client.node().position)
+        while own.index < other.index {
+            _ = try primary.client.barrier()
+            own = try #require(primary.client.node().position)
+        }
+        #expect(own.index == other.index)
+        #expect(own.hash != other.hash)
+
+        let refused = try primary.client.post("/v1/nodes", ["address": .string(fork.address)])
+        #expect(refused.status == 409, "\(refused)")
+        #expect(refused.problem == "node-not-empty")
+        #expect(try fork.client.get(Path.key("x")).text == "222")
+        try cluster.takeIn(fork, options: ["discard_data": true])
+
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+        #expect(try fork.client.get(Path.key("x")).text == "111")
+        #expect(try fork.client.get(Path.key("f1")).status == 404)
+        let view = try fork.client.node()
+        #expect(view.lastFullSyncReason == "history-diverged")
+        #expect(view.divergedEntries == Int64(other.index - parted.index))
+        #expect(try fork.divergedFiles().count == 1)
+        #expect(try primary.client.node().divergedEntries == 0)
+        #expect(try primary.divergedFiles() == [])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `entries that only the old primary had are kept when it comes back`() throws {
+        let cluster = try TestCluster(empty: [])
+        let (old, proxy) = try cluster.makeNodeBehindProxy()
+        try old.start()
+        let heir = try cluster.addReplica()
+        _ = try old.client.put(Path.key("x"), Array("000".utf8)).expecting(201)
+        let parted = try KeyComparison.waitForOnePosition(cluster.nodes)
+
+        proxy.conduct.toClient = .frozen
+        for number in 1...3 {
+            let value = Array("11\(number)".utf8)
+            _ = try old.client.put(Path.key("x"), value).expecting(204)
+        }
+        let lost = try #require(old.client.node().position)
+        old.kill()
+        proxy.cut()
+        proxy.conduct = .healthy
+        #expect(try heir.client.node().position == parted, "nothing of the three has arrived")
+
+        try heir.client.becomePrimary("n2", acceptDataLoss: true)
+        _ = try heir.client.put(Path.key("x"), Array("222".utf8)).expecting(204)
+        while try #require(heir.client.node().position).index < lost.index {
+            _ = try heir.client.barrier()
+        }
+        try old.start(until: .alive)
+        try heir.client.waitUntilInSync()
+
+        #expect(try KeyComparison([heir, old]).differences == [])
+        #expect(try old.client.get(Path.key("x")).text == "222")
+        let view = try old.client.node()
+        #expect(view.role == "replica")
+        #expect(view.upstream == "n2")
+        #expect(view.lastFullSyncReason == "history-diverged")
+        #expect(view.divergedEntries == 3)
+        #expect(lost.index - parted.index == 3)
+        #expect(try old.divergedFiles().count == 1)
+        #expect(try heir.client.node().divergedEntries == 0)
+
+        // What was counted stays counted, and nothing is taken for diverged twice.
+        try old.stop()
+        try old.start()
+        try heir.client.waitUntilInSync()
+        #expect(try old.client.node().divergedEntries == 3)
+        #expect(try old.client.node().fullSyncs == 1)
+    }
+}

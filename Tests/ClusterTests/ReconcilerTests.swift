@@ -1,0 +1,150 @@
+// Symptom (kvrocks#2618, #2841, #3497; controller#395): the topology says one thing and replication
+// does another, because a step that failed is not tried again.
+
+import ClusterKit
+import JSON
+import Platform
+import Testing
+
+/// Test C of INCIDENTS.md, steps 4 to 6: whatever came in between, what is configured is what runs.
+@Suite(.cluster) struct ReconcilerTests {
+    @Test(.timeLimit(.minutes(1)))
+    func `a replica that cannot reach its primary attaches when it can`() throws {
+        let cluster = try TestCluster(empty: [])
+        let (primary, proxy) = try cluster.makeNodeBehindProxy()
+        try primary.start()
+        _ = try primary.client.put(Path.key("k"), [1]).expecting(201)
+        let replica = try cluster.start(cluster.makeNode())
+        proxy.conduct = .refusing
+        let operation = try cluster.beginTakingIn(replica)
+        try poll(within: .seconds(5), for: "the replica says that it tries in vain") {
+            let view = try replica.client.node()
+            return view.attempt ?? 0 >= 2 && view.lastError != nil ? true : nil
+        }
+        #expect(try primary.client.get("/v1/topology/drift")["converged"] == false)
+        #expect(try primary.client.get("/v1/operations/\(operation)")["state"] == "running")
+
+        proxy.conduct = .healthy
+        try primary.client.waitUntilDone(operation)
+        try primary.client.waitUntilInSync()
+        #expect(try primary.client.get("/v1/topology/drift").json["items"] == [])
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+        #expect(try replica.client.node().fullSyncs == 1)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a node that is configured before it runs is taken in when it does`() throws {
+        let cluster = try TestCluster()
+        let client = cluster.primary.client
+        _ = try client.put(Path.key("k"), [1]).expecting(201)
+        let late = try cluster.makeNode()
+        try client.changeTopology { document in
+            document.addReplica("n2", late.address)
+        }
+        try poll(within: .seconds(3), for: "what is missing is said") {
+            let items = try client.get("/v1/topology/drift")["items"]?.arrayValue ?? []
+            return items.contains { $0["node"] == "n2" } ? true : nil
+        }
+        #expect(try client.get("/v1/sync")["in_sync"] == false)
+        try late.start(until: .alive)
+        // Stands still at some moment of its attachment.
+        rest(.milliseconds(30))
+        late.pause()
+        rest(.milliseconds(500))
+        late.resume()
+        try client.waitUntilInSync()
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a change that was answered is carried out though the primary was killed at once`() throws
+    {
+        let cluster = try TestCluster(nodes: 2)
+        let primary = cluster.primary
+        for round in 0..<(isFullRun ? 10 : 3) {
+            let node = try cluster.start(cluster.makeNode(name: "r\(round)"))
+            _ = try cluster.beginTakingIn(node)
+            try restartAtOnce(primary)
+            try primary.client.waitUntilInSync()
+            #expect(try KeyComparison([primary, node]).differences == [], "round \(round)")
+
+            _ = try primary.client.delete("/v1/nodes/r\(round)").expecting(200)
+            try restartAtOnce(primary)
+            try node.client.waitUntilState("detached", within: 5)
+            #expect(try primary.client.nodeNames() == ["n1", "n2"])
+            #expect(try primary.client.link(from: "n1", to: "r\(round)") == nil)
+            node.kill()
+        }
+        try primary.client.waitUntilInSync()
+        #expect(try KeyComparison([primary, cluster[1]]).differences == [])
+        #expect(try cluster[1].client.node().fullSyncs == 1)
+    }
+
+    /// Step 5: killed between "appended" and "reconciled".
+    private func restartAtOnce(_ primary: ConvoyProcess) throws {
+        primary.kill()
+        try primary.start()
+        try poll(within: .seconds(5), for: "nothing differs from what is configured") {
+            let drift = try primary.client.get("/v1/topology/drift").expecting(200)
+            return drift["converged"] == true && drift["items"] == [] ? true : nil
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `fifty nodes of which two exist are planned and shown without delay`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let client = cluster.primary.client
+        let change: (inout JSONObject) -> Void = { document in
+            for number in 1...48 {
+                document.addReplica("ghost-\(number)", "http://127.0.0.1:\(number)")
+            }
+        }
+        let planned = try LatencyProbe.time {
+            try client.changeTopology(isDryRun: true, change)
+        }
+        #expect(planned.took < .milliseconds(100))
+        #expect(planned.result["steps"]?.arrayValue?.count ?? 0 >= 48, "\(planned.result)")
+        #expect(try client.nodeNames().count == 2, "a plan changes nothing")
+        let changed = try LatencyProbe.time { try client.changeTopology(change) }
+        #expect(changed.took < .milliseconds(100))
+        print("a document of 50 nodes: planned in \(planned.took), accepted in \(changed.took)")
+        for _ in 0..<2 {
+            for path in ["/v1/topology", "/v1/nodes", "/v1/sync", "/v1/topology/drift"] {
+                let shown = try LatencyProbe.time { try client.get(path).expecting(200) }
+                #expect(shown.took < .milliseconds(100), "\(path)")
+            }
+            // The second time while all of them are asked in vain.
+            rest(.seconds(1))
+        }
+        let index = try #require(client.put(Path.key("k"), [1]).index)
+        try cluster[1].client.waitUntilApplied(index, within: 5)
+        let real = try #require(client.get("/v1/nodes/n2").json["running"])
+        #expect(real["state"] == "streaming")
+        #expect(real["generation"] == changed.result["generation"])
+        let again = try client.changeTopology { document in
+            document.removeReplicas { $0.hasPrefix("ghost-") }
+        }
+        #expect(again["nodes"]?.arrayValue?.count == 2)
+        try client.waitUntilInSync(within: 10)
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+    }
+}
+
+extension JSONObject {
+    /// Of a topology document.
+    fileprivate mutating func addReplica(_ name: String, _ address: String) {
+        let record: JSONValue = ["name": .string(name), "address": .string(address)]
+        let role: JSONValue = ["node": .string(name), "upstream": "n1"]
+        self["nodes"] = .array((self["nodes"]?.arrayValue ?? []) + [record])
+        self["replicas"] = .array((self["replicas"]?.arrayValue ?? []) + [role])
+    }
+
+    fileprivate mutating func removeReplicas(where isUnwanted: (String) -> Bool) {
+        for (list, name) in [("nodes", "name"), ("replicas", "node")] {
+            let kept = (self[list]?.arrayValue ?? []).filter { item in
+                !isUnwanted(item[name]?.stringValue ?? "")
+            }
+            self[list] = .array(kept)
+        }
+    }
+}
