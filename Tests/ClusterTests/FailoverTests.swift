@@ -1,0 +1,149 @@
+import ClusterKit
+import JSON
+import Platform
+import Testing
+
+/// The primary is gone, and another node takes its place.
+@Suite(.cluster) struct FailoverTests {
+    @Test(.timeLimit(.minutes(1)))
+    func `what a replica acknowledged survives the primary, wherever it was`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (old, heir, other) = (cluster[0], cluster[1], cluster[2])
+        let random = SeededRandom.announced(for: "writers under a failover")
+        let writers = ParallelWriters(
+            4, to: old.client, random: random, query: "?acks=1", label: "w")
+        try writers.waitForAcknowledgements(200)
+        old.kill()
+        let journal = try writers.finish()
+
+        try heir.client.becomePrimary("n2", acceptDataLoss: true)
+        #expect(try heir.client.put(Path.key("after"), [1]).status == 201)
+        try poll(within: .seconds(3), for: "n3 follows n2") {
+            let view = try other.client.node()
+            return view.upstream == "n2" && view.state == "streaming" ? true : nil
+        }
+        #expect(try journal.faults(at: heir.client, namespace: "default") == [])
+        #expect(try KeyComparison([heir, other]).differences == [])
+        #expect(try other.client.node().fullSyncs == 1, "it goes on from where it was")
+
+        try old.start(until: .alive)
+        try heir.client.waitUntilInSync()
+        #expect(try old.client.node().role == "replica")
+        #expect(try KeyComparison([heir, other, old]).differences == [])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a failover that can lose nothing needs no leave to lose data`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (old, heir) = (cluster[0], cluster[2])
+        try old.client.changeTopology { $0["min_in_sync_replicas"] = 1 }
+        try old.client.waitUntilInSync()
+        let random = SeededRandom.announced(for: "writers under a careful failover")
+        let writers = ParallelWriters(4, to: old.client, random: random, label: "w")
+        try writers.waitForAcknowledgements(200)
+        old.kill()
+        let journal = try writers.finish()
+
+        try heir.client.becomePrimary("n3")
+        #expect(try journal.faults(at: heir.client, namespace: "default") == [])
+        #expect(try heir.client.put(Path.key("after"), [1]).status == 201)
+        try old.start(until: .alive)
+        try heir.client.waitUntilInSync()
+        #expect(try KeyComparison([heir, cluster[1], old]).differences == [])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a failover that may lose data says so and leaves everything as it was`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (old, candidate) = (cluster[0], cluster[1])
+        _ = try old.client.put(Path.key("k"), [1]).expecting(201)
+        try KeyComparison.waitForOnePosition(cluster.nodes)
+        let before = try candidate.client.get("/v1/topology").etag
+        old.kill()
+
+        // Its loss may not have been noticed yet: then the operation finds it out.
+        let answer = try candidate.client.failOver(to: "n2").expecting(202, 409)
+        if answer.status == 409 {
+            #expect(answer.problem == "data-loss-possible")
+            #expect(answer["detail"]?.stringValue?.contains("is lost") == true, "\(answer)")
+        } else {
+            let operation = try #require(answer["id"]?.stringValue)
+            let ended = try candidate.client.get("/v1/operations/\(operation)?wait=done&timeout=5s")
+            #expect(ended.status == 409, "\(ended)")
+            #expect(ended.problem == "operation-failed")
+            #expect(ended.text.contains("data-loss-possible"))
+        }
+        try poll(within: .seconds(5), for: "it is refused at once and in words") {
+            let again = try candidate.client.failOver(to: "n2")
+            return again.problem == "data-loss-possible" && again.text.contains("is lost")
+                ? true : nil
+        }
+        #expect(try candidate.client.node().role == "replica")
+        #expect(try candidate.client.get("/v1/topology").etag == before)
+        #expect(try candidate.client.get(Path.key("k")).body == [1])
+        #expect(try candidate.client.put(Path.key("k"), [2]).status == 421)
+
+        try old.start(until: .alive)
+        try poll(within: .seconds(10), for: "the old primary is primary again") {
+            try old.client.node().role == "primary" ? true : nil
+        }
+        try old.client.waitUntilInSync()
+        #expect(try old.client.put(Path.key("after"), [1]).status == 201)
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `two failovers at once end with one primary`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        var primary = cluster[0]
+        for round in 0..<(isFullRun ? 10 : 2) {
+            _ = try primary.client.put(Path.key("r\(round)"), [1]).expecting(201)
+            try KeyComparison.waitForOnePosition(cluster.nodes)
+            let candidates = cluster.nodes.filter { $0.name != primary.name }
+            primary.kill()
+            let answers = try Parallel.map(candidates, threads: 2) { node in
+                try node.client.failOver(to: node.name, acceptDataLoss: true)
+            }
+            #expect(answers.contains { $0.status == 202 }, "\(answers)")
+
+            let winner = try poll(
+                within: .seconds(15), for: "one of them reigns, the other follows"
+            ) {
+                let views = try candidates.map { try $0.client.node() }
+                let place = views.firstIndex { $0.role == "primary" }
+                guard let place, views[1 - place].upstream == views[place].name,
+                    views[1 - place].state == "streaming"
+                else { return ConvoyProcess?.none }
+                return candidates[place]
+            }
+            #expect(try winner.client.put(Path.key("w\(round)"), [1]).status == 201)
+            try primary.start(until: .alive)
+            try winner.client.waitUntilInSync()
+            #expect(try cluster.nodes.count { try $0.client.node().role == "primary" } == 1)
+            #expect(try KeyComparison(cluster.nodes).differences == [], "round \(round)")
+            primary = winner
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a primary that stood still while another took over is fenced when it goes on`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (old, heir) = (cluster[0], cluster[1])
+        _ = try old.client.put(Path.key("k"), [1]).expecting(201)
+        try KeyComparison.waitForOnePosition(cluster.nodes)
+        old.pause()
+        try heir.client.becomePrimary("n2", acceptDataLoss: true)
+        _ = try heir.client.put(Path.key("k"), [2]).expecting(204)
+        old.resume()
+
+        try poll(within: .seconds(5), for: "the old primary appends no more") {
+            try old.client.node().role == "replica" ? true : nil
+        }
+        #expect(try old.client.put(Path.key("late"), [3]).status == 421)
+        try heir.client.waitUntilInSync()
+        #expect(try old.client.node().upstream == "n2")
+        #expect(try old.client.get(Path.key("k")).body == [2])
+        #expect(try KeyComparison([heir, old, cluster[2]]).differences == [])
+        #expect(try cluster.nodes.map { try $0.client.node().divergedEntries } == [0, 0, 0])
+    }
+}

@@ -1,0 +1,172 @@
+// Symptom (kvrocks PR#2662, #2671): a full sync is under way, the primary vanishes without closing
+// its sockets, and the command that names another primary hangs, with the whole server.
+
+import ClusterKit
+import JSON
+import Platform
+import Testing
+
+/// Test D of INCIDENTS.md.
+@Suite(.cluster) struct SilentPrimaryTests {
+    @Test(.timeLimit(.minutes(3)))
+    func `a claim is answered at once while a full sync hangs`() throws {
+        let scene = try SilentPrimary()
+        let replica = scene.replica.client
+        try scene.beginFullSync()
+        scene.third.kill()
+        scene.proxy.conduct = .frozen
+        try scene.replicaClaims("n3", "in a full sync that hangs")
+        let link = try poll(within: .seconds(3), for: "the new link says what is wrong") {
+            let link = try replica.link(from: "n3", to: "n2")
+            return link?["attempt"]?.integerValue ?? 0 >= 1 && link?["last_error"]?.isNull == false
+                ? link : nil
+        }
+        #expect(link["configured"] == false)
+        try scene.replicaAnswersAtOnce(
+            for: .seconds(isFullRun ? 10 : 3), "while its full sync hangs")
+
+        // The one that was claimed comes back: the replica needs no other.
+        try scene.third.start(until: .alive)
+        try replica.waitUntilState("streaming", within: 20)
+        #expect(try replica.node().upstream == "n3")
+        try KeyComparison.waitForOnePosition(scene.cluster.nodes)
+        try scene.heal()
+        #expect(try replica.node().claimedUpstream == nil)
+    }
+
+    @Test(.timeLimit(.minutes(3)))
+    func `a failover to a third node frees a replica whose full sync hangs`() throws {
+        let scene = try SilentPrimary()
+        let (replica, third) = (scene.replica.client, scene.third.client)
+        try scene.beginFullSync()
+        scene.proxy.conduct = .frozen
+        let begun = try LatencyProbe.time { try third.failOver(to: "n3", acceptDataLoss: true) }
+        print("failover beside a full sync that hangs: answered in \(begun.took)")
+        #expect(begun.result.status == 202, "\(begun.result)")
+        #expect(begun.took < .milliseconds(100))
+        try third.waitUntilDone(try #require(begun.result["id"]?.stringValue), within: 5)
+        try poll(within: .seconds(1), for: "the link with n1 is gone") {
+            try replica.link(from: "n1", to: "n2") == nil ? true : nil
+        }
+        #expect(try third.put(Path.key("after"), [1]).status == 201)
+        try replica.waitUntilState("streaming", within: 20)
+        #expect(try replica.node().upstream == "n3")
+        #expect(try KeyComparison([scene.third, scene.replica]).differences == [])
+
+        scene.proxy.conduct = .healthy
+        try third.waitUntilInSync(within: 20)
+        #expect(try scene.primary.client.node().role == "replica")
+        #expect(try KeyComparison(scene.cluster.nodes).differences == [])
+    }
+
+    @Test(.timeLimit(.minutes(3)))
+    func `a full sync that hung goes on where it was`() throws {
+        let scene = try SilentPrimary()
+        let replica = scene.replica.client
+        let before = scene.proxy.traffic.bytesToClient
+        let total = try scene.beginFullSync()
+        scene.proxy.conduct = .frozen
+        let done = try #require(try replica.node().fullSyncBytesDone)
+        let frozen = MonotonicTime.now()
+        let stalled = try poll(within: .seconds(4), for: "the replica says that it is stalled") {
+            let view = try replica.node()
+            return view.state == "stalled" ? view : nil
+        }
+        print("stalled after \(MonotonicTime.now() - frozen): \(stalled.lastError ?? "")")
+        #expect(stalled.lastError != nil)
+        #expect(stalled.nextRetryAt != nil)
+        #expect(stalled.attempt ?? 0 >= 1)
+        try scene.replicaAnswersAtOnce(for: .seconds(2), "stalled")
+
+        scene.proxy.conduct = .healthy
+        scene.proxy.conduct.toClient = .limited(bytesPerSecond: 4_000_000)
+        let resumed = try poll(
+            within: .seconds(10), every: .milliseconds(5), for: "it says what it has already"
+        ) {
+            let bytes = try replica.node().resumedBytes
+            return bytes ?? 0 > 0 ? bytes : nil
+        }
+        #expect(resumed >= done)
+        scene.proxy.conduct = .healthy
+        try scene.primary.client.waitUntilInSync(within: 60)
+        let sent = scene.proxy.traffic.bytesToClient - before
+        print("a full sync of \(total) bytes, broken once: \(sent) sent, \(resumed) resumed")
+        #expect(sent <= Int(total) + (4 << 20), "what was under way may be sent twice, no more")
+        #expect(try replica.node().lastFullSyncReason == "requested")
+        #expect(try replica.node().fullSyncs == 2)
+        #expect(try KeyComparison(scene.cluster.nodes).differences == [])
+    }
+
+    @Test(.timeLimit(.minutes(2)))
+    func `a primary ends a link that takes nothing and the replica catches up later`() throws {
+        let cluster = try TestCluster(empty: [])
+        let (primary, proxy) = try cluster.makeNodeBehindProxy()
+        try primary.start()
+        let replica = try cluster.addReplica()
+        let link = try #require(try primary.client.link(from: "n1", to: "n2"))
+        proxy.conduct = .frozen
+        let frozen = MonotonicTime.now()
+        let writing = try LatencyProbe.time {
+            for number in 0..<50 {
+                let value = SeededRandom.block(number, 64 << 10)
+                _ = try primary.client.put(Path.key("k\(number)"), value).expecting(201)
+            }
+        }
+        #expect(writing.took < .seconds(3), "no writer waits for the replica")
+        let stalled = try poll(within: .seconds(4), for: "the primary says so") {
+            let link = try primary.client.link(from: "n1", to: "n2")
+            return link?["state"] == "stalled" ? link : nil
+        }
+        print("the primary's link stalled after \(MonotonicTime.now() - frozen)")
+        #expect(stalled["id"] == link["id"])
+        #expect(stalled["last_error"]?.stringValue != nil)
+        #expect(try primary.client.get("/v1/sync")["in_sync"] == false)
+        try poll(within: .seconds(11), for: "the primary has ended it") {
+            try primary.client.link(from: "n1", to: "n2")?["id"] == link["id"] ? nil : true
+        }
+        #expect(try replica.client.node().state != "streaming")
+
+        proxy.conduct = .healthy
+        try primary.client.waitUntilInSync(within: 15)
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+        #expect(try replica.client.node().fullSyncs == 1)
+    }
+
+    enum Moment: String, CaseIterable, CustomTestStringConvertible {
+        case connecting
+        case transfer
+        case streaming
+
+        var testDescription: String { rawValue }
+    }
+
+    @Test(.timeLimit(.minutes(2)), arguments: Moment.allCases)
+    func `a primary that stands still holds up no claim`(moment: Moment) throws {
+        let scene = try SilentPrimary(
+            bytes: 4 << 20, replicaFlags: ["--full-sync-max-bytes-per-second", "1000000"])
+        switch moment {
+        case .connecting:
+            try scene.replica.stop()
+            scene.primary.pause()
+            try scene.replica.start(until: .alive)
+        case .transfer:
+            try scene.beginFullSync(rate: 100_000_000, done: 1 << 20)
+            scene.primary.pause()
+        case .streaming:
+            scene.primary.pause()
+        }
+        #expect(try replicaReads(scene))
+        try scene.replicaClaims("n3", "\(moment)")
+        try scene.replicaAnswersAtOnce(for: .seconds(1), "\(moment)")
+        #expect(try replicaReads(scene), "it serves what it has")
+        try scene.replica.client.waitUntilState("streaming", within: 20)
+        #expect(try scene.replica.client.node().upstream == "n3")
+        scene.primary.resume()
+        try scene.heal()
+    }
+
+    private func replicaReads(_ scene: SilentPrimary) throws -> Bool {
+        let answer = try scene.replica.client.get(Path.key("k1"))
+        return answer.body == SeededRandom.block(1, SilentPrimary.valueBytes)
+    }
+}
