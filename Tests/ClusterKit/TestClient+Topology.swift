@@ -17,6 +17,10 @@ extension TestClient {
             throw ClusterFailure("no operation id in \(begun)")
         }
         try waitUntilDone(operation)
+        // The end of a fork is in its first entry, a moment before the role is taken.
+        try poll(within: .seconds(2), for: "\(name) is primary") {
+            try node().role == "primary" ? true : nil
+        }
     }
 
     /// Asks this node to follow `upstream`, whatever is configured.

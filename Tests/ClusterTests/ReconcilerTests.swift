@@ -63,8 +63,9 @@ import Testing
         let primary = cluster.primary
         for round in 0..<(isFullRun ? 10 : 3) {
             let node = try cluster.start(cluster.makeNode(name: "r\(round)"))
-            _ = try cluster.beginTakingIn(node)
+            let operation = try cluster.beginTakingIn(node)
             try restartAtOnce(primary)
+            try primary.client.waitUntilDone(operation)
             try primary.client.waitUntilInSync()
             #expect(try KeyComparison([primary, node]).differences == [], "round \(round)")
 
