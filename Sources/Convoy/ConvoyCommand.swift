@@ -11,6 +11,7 @@ import ArgumentParser
             Start a second one:  convoy serve --name n2 --data data-n2 --http 127.0.0.1:7071
             Take it in:          curl -s http://127.0.0.1:7070/v1/nodes --json '{"address":"http://127.0.0.1:7071"}'
             """,
+        version: "convoy \(Version.number)",
         subcommands: [Serve.self, Check.self, Diverged.self, Version.self])
 }
 

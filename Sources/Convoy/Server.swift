@@ -25,14 +25,16 @@ struct Server {
     /// Serves until SIGINT or SIGTERM. Blocks.
     func run() throws {
         Signals.takeOver()
-        let node = try start()
-        let api = ManagementAPI(node: node, settings: apiSettings())
-        let health = try settings.health.map {
-            try HTTPListener(address: $0.host, port: $0.port, handler: api.healthHandler)
-        }
-        let listener = try HTTPListener(
-            address: settings.http.host, port: settings.http.port, handler: api.handler)
+        // The ports are taken before anything is written, and answer while the log is replayed.
+        let main = StartingHandler()
+        let forHealth = StartingHandler()
+        let listener = try listen(settings.http, main)
+        let health = try settings.health.map { try listen($0, forHealth) }
         let url = Settings.url(of: .init(host: settings.http.host, port: listener.port))
+        let node = try start(at: url)
+        let api = ManagementAPI(node: node, settings: apiSettings(node))
+        main.open(api.handler)
+        forHealth.open(api.healthHandler)
         logger.info(
             "serving",
             metadata: [
@@ -49,8 +51,21 @@ struct Server {
         logger.info("stopped")
     }
 
-    private func start() throws -> Node {
+    private func listen(
+        _ endpoint: Settings.Endpoint, _ handler: StartingHandler
+    ) throws -> HTTPListener {
+        do {
+            return try HTTPListener(
+                address: endpoint.host, port: endpoint.port, handler: handler.handler)
+        } catch {
+            throw StartFailure(description: "\(error)")
+        }
+    }
+
+    private func start(at url: String) throws -> Node {
         var options = settings.node
+        // Port 0 is known only now.
+        if !settings.isAdvertised, let address = NodeAddress(url) { options.address = address }
         options.log = EventLog.sink(logger)
         options.engine.stopProcess = { [logger] reason in
             logger.critical(
@@ -65,10 +80,10 @@ struct Server {
         }
     }
 
-    private func apiSettings() -> APISettings {
-        var api = APISettings(port: settings.http.port, version: Version.number)
+    private func apiSettings(_ node: Node) -> APISettings {
+        var api = APISettings(port: node.options.address.port, version: Version.number)
         api.allowedHosts =
-            settings.allowedHosts + [settings.http.host, settings.node.address.host]
+            settings.allowedHosts + [settings.http.host, node.options.address.host]
         api.opensMetrics = settings.openMetrics
         api.secret = settings.secret
         for asset in Assets.all {

@@ -15,6 +15,8 @@ struct Settings {
     var allowedHosts: [String]
     var secret: ClusterSecret?
     var openMetrics: Bool
+    /// Whether `--advertise` was given; else it is the address that HTTP is served on.
+    var isAdvertised: Bool
 
     /// An address and a port to listen on.
     struct Endpoint {
@@ -33,7 +35,9 @@ struct Settings {
             flags.allowHost.isEmpty
             ? (environment["ALLOW_HOST"] ?? "").split(separator: ",").map(String.init)
             : flags.allowHost
-        let advertised = flags.advertise ?? environment["ADVERTISE"] ?? Settings.url(of: http)
+        let given = flags.advertise ?? environment["ADVERTISE"]
+        isAdvertised = given != nil
+        let advertised = given ?? Settings.url(of: .init(host: http.host, port: max(1, http.port)))
         node = NodeOptions(
             dataPath: Settings.absolute(flags.data ?? environment["DATA"] ?? "convoy-data"),
             address: try Settings.address(advertised, of: "--advertise"))
@@ -129,12 +133,18 @@ struct Settings {
         }
         var host = String(text[..<colon])
         if host.hasPrefix("[") && host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        guard ["127.0.0.1", "::1", "localhost"].contains(host) || host.hasPrefix("127.") else {
+        guard Settings.isLoopback(host) else {
             throw ValidationError(
                 "\(flag) '\(text)': until access tokens exist, a node serves loopback addresses only; give 127.0.0.1:\(port)"
             )
         }
         return Endpoint(host: host, port: port)
+    }
+
+    private static func isLoopback(_ host: String) -> Bool {
+        if host == "localhost" || host == "::1" { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 
     private static func address(_ text: String, of flag: String) throws -> NodeAddress {

@@ -33,10 +33,8 @@ extension Node {
     func keepPromise(_ reign: Reign) throws(PromiseRefusal) -> Position {
         let promised = state.facts.promised
         if promised != reign {
-            let highest = max(promised ?? reign, state.document?.reign ?? reign)
             if let promised, promised > reign { throw .contested(by: promised) }
             if let known = state.document?.reign, known >= reign { throw .contested(by: known) }
-            invariant(highest == reign, "promised \(reign) beside \(highest)")
             do {
                 try state.factsFile.change { $0.promised = reign }
             } catch {

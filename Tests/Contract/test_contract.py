@@ -26,7 +26,9 @@ DOCUMENT = HERE.parents[1] / "openapi" / "convoy.yaml"
 SECONDS = int(os.environ.get("CONVOY_CONTRACT_SECONDS", "60"))
 SEED = os.environ.get("CONVOY_CONTRACT_SEED", "1")
 
-SCOPES = {"public", "cluster:read", "topology:write", "namespaces:write", "namespace:read", "namespace:write"}
+SCOPES = {
+    "public", "cluster:read", "topology:write", "topology:force", "namespaces:write", "namespace:read", "namespace:write",
+}
 METHODS = {"get", "head", "put", "post", "patch", "delete"}
 
 needs_server = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set")

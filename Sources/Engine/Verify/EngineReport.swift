@@ -20,6 +20,8 @@ public struct EngineReport: Sendable, Equatable {
     }
 
     public internal(set) var findings: [Finding] = []
+    /// False when the directory could not be looked at: nothing was verified then.
+    public internal(set) var wasRead = true
     /// Where the state in the database's files stands.
     public internal(set) var position: Position?
     /// Where a start would come to: ``position``, and what the log has behind it.
@@ -37,7 +39,8 @@ public struct EngineReport: Sendable, Equatable {
     static let alikeMax = 20
     private var counts: [String: Int] = [:]
 
-    mutating func find(_ weight: Weight, _ place: String, _ what: String) {
+    /// Adds a finding.
+    public mutating func find(_ weight: Weight, _ place: String, _ what: String) {
         findings.append(Finding(weight: weight, place: place, what: what))
     }
 

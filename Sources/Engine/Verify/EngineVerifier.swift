@@ -49,8 +49,9 @@ public enum EngineVerifier {
             let file = try File(path + "/LOCK", .read)
             guard try file.lock() else {
                 report.find(
-                    .damage, path + "/LOCK",
+                    .note, path + "/LOCK",
                     "another process uses the directory; stop it first. Nothing was verified")
+                report.wasRead = false
                 return nil
             }
             return Lock(file: file)

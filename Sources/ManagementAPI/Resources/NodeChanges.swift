@@ -137,7 +137,11 @@ enum NodeChanges {
         _ call: Call, _ upstream: NodeName?, isAlone: Bool
     ) throws(Problem) -> Route.Outcome {
         guard let upstream, isAlone else {
-            throw .invalidArgument("A claim names an upstream and nothing else.")
+            throw .validationFailed([
+                Problem.Fault(
+                    pointer: "/claim", code: "claim-names-upstream",
+                    detail: "A claim names an upstream and nothing else.")
+            ])
         }
         let own = call.node.name.rawValue
         guard ["self", own].contains(call.parameter("name")) else {

@@ -15,7 +15,8 @@ final class FactsFile: Sendable {
         let path = dataPath + "/node.json"
         guard FileSystem.exists(path) else { return nil }
         let bytes = try FileSystem.readAll(path, bytesMax: bytesMax)
-        guard let facts = NodeFacts(json: try JSONValue(parsing: bytes)) else {
+        // Whatever is wrong with it, the remedy is the same.
+        guard let json = try? JSONValue(parsing: bytes), let facts = NodeFacts(json: json) else {
             throw NodeStartError.damagedFacts(path)
         }
         return facts

@@ -188,7 +188,12 @@ extension Node {
         report.lastFullSync = told.lastFullSync
         report.vetoes = told.vetoes
         report.lastError = told.lastError
-        if let link { report.takeIn(link, own: state.engine?.state) }
+        if let link, told.running?.state == .streaming {
+            report.takeIn(link, own: state.engine?.state)
+        } else if link?.state == .streaming, told.running?.state != .streaming {
+            // It streams since it was last asked: its counters have changed, too.
+            peers.poke(record.number)
+        }
         return report
     }
 }
