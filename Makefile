@@ -4,8 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-LIBRARIES := librocksdb-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libxxhash-dev pkg-config
-TOOLS     := curl jq python3 python3-venv chromium chromium-driver
+LIBRARIES := curl jq librocksdb-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libxxhash-dev pkg-config
+TOOLS     := python3 python3-venv chromium chromium-driver
 BENCH     := wrk nginx curl jq
 
 # An import that Package.swift does not declare stops the build.

@@ -217,7 +217,9 @@ public final class ManagementAPI: Sendable {
                     head)
             },
             busy: { answer(.busy("Too many bodies are on their way. Try again."), $0) },
-            stopping: { answer(.stopping, $0) },
+            stopping: { head in
+                answer(head.method == .get || head.method == .head ? .stopping : .outcomeUnknown, head)
+            },
             unreadable: { answer(.internalError("The file cannot be read."), $0) })
     }
 }

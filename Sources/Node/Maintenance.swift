@@ -10,6 +10,8 @@ final class Maintenance: Sendable {
     private let synced: SyncedIndexFile
     private let stopping = Monitor(Stopping())
     private let space = Atomic<UInt64>(0)
+    /// Handed to the committer since the disk was last looked at.
+    private let spent = Atomic<UInt64>(0)
     private let retired = Monitor<[Retired]>([])
 
     private static let beat: Duration = .milliseconds(100)
@@ -32,6 +34,15 @@ final class Maintenance: Sendable {
 
     /// What is free on the data directory's disk.
     var freeBytes: UInt64 { space.load(ordering: .relaxed) }
+
+    /// A change costs its bytes in the log, and again in the state's files.
+    private static let diskCostFactor: UInt64 = 3
+
+    /// Counts a change against the disk, and says whether the reserve would be touched.
+    func spend(_ bytes: Int, reserve: UInt64) -> Bool {
+        let total = spent.add(UInt64(bytes), ordering: .relaxed).newValue
+        return freeBytes < reserve + total * Maintenance.diskCostFactor
+    }
 
     func start(_ node: Node) {
         checkDisk(node)
@@ -89,6 +100,7 @@ final class Maintenance: Sendable {
         do {
             let free = try FileSystem.space(at: node.options.dataPath).freeBytes
             space.store(free, ordering: .relaxed)
+            spent.store(0, ordering: .relaxed)
             let isLow = free < node.options.diskReserveBytes
             if isLow != node.state.isDiskLow {
                 node.log(

@@ -46,7 +46,9 @@ extension Node {
         _ change: C, needsSpace: Bool = true, acks: AckDemand? = nil,
         completion: @escaping @Sendable (Result<Committed<C.Answer>, ChangeFailure>) -> Void
     ) {
-        if let failure = obstacle(needsSpace: needsSpace) { return completion(.failure(failure)) }
+        if let failure = obstacle(needsSpace: needsSpace, bytes: change.bytes) {
+            return completion(.failure(failure))
+        }
         guard let committer = state.committer else {
             return completion(.failure(notPrimaryFailure()))
         }
@@ -73,9 +75,10 @@ extension Node {
         return outcome.wait(until: deadline) { $0 }
     }
 
-    private func obstacle(needsSpace: Bool) -> ChangeFailure? {
+    private func obstacle(needsSpace: Bool, bytes: Int) -> ChangeFailure? {
         if state.isDraining { return .busy }
-        guard needsSpace, state.isDiskLow else { return nil }
+        let isTooMuch = maintenance.spend(bytes, reserve: options.diskReserveBytes)
+        guard needsSpace, state.isDiskLow || isTooMuch else { return nil }
         return .diskNearlyFull(
             freeBytes: maintenance.freeBytes, reserveBytes: options.diskReserveBytes)
     }

@@ -80,7 +80,7 @@ extension Node {
     /// How many would promise, by who answered lately.
     private func expected(_ document: TopologyDocument, _ own: NodeNumber) -> FailoverDecision {
         let answering = document.nodes.filter { record in
-            record.number == own || peers.observation(of: record.number)?.isReachable == true
+            record.number == own || peers.observation(of: record.number)?.isReachable != false
         }
         return FailoverDecision(
             replicas: document.replicas.count, minInSyncReplicas: document.minInSyncReplicas,

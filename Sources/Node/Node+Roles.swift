@@ -147,7 +147,7 @@ extension Node {
         }
         let decision = BootDecision(
             own: document.version, last: engine.state.position.index,
-            peers: peers.bootAnswers(document, except: number, lineage: state.facts.lineage),
+            peers: bootAnswers(document, number),
             isComplete: completeness.isComplete, waited: undecidedFor,
             recoverTimeout: options.recoverTimeout)
         switch decision.action() {
@@ -159,13 +159,22 @@ extension Node {
         case .takeTail(let peer):
             guard let record = document.node(numbered: peer), tracker.beginTail() else { return }
             _ = WorkerThread(name: "tail") { [self] in
-                takeTailAfterBoot(from: record)
-                tracker.endTail()
+                let isAlike = takeTailAfterBoot(from: record)
+                tracker.endTail(unlike: isAlike ? nil : peer)
                 control.poke()
             }
         case .openReign(let unconfirmed):
             openReignAfterBoot(engine, document, number, unconfirmed: unconfirmed)
         }
+    }
+
+    /// What every peer said; entries of another history do not count as ahead.
+    private func bootAnswers(
+        _ document: TopologyDocument, _ number: NodeNumber
+    ) -> [NodeNumber: BootDecision.Peer?] {
+        var answers = peers.bootAnswers(document, except: number, lineage: state.facts.lineage)
+        for peer in answers.keys where tracker.isUnlike(peer) { answers[peer]??.position = nil }
+        return answers
     }
 
     private var undecidedFor: Duration {
@@ -174,15 +183,18 @@ extension Node {
     }
 
     /// Takes what a replica has of this history and this node lost. On a thread that may wait.
-    private func takeTailAfterBoot(from record: NodeRecord) {
+    ///
+    /// - Returns: False when its further entries are of another history.
+    private func takeTailAfterBoot(from record: NodeRecord) -> Bool {
         do throws(PeerError) {
             let entries = try fetchTail(from: record)
             log(
                 .warning, "took entries that this node had lost",
                 ["node": record.name.rawValue, "entries": "\(entries)"])
+            return true
         } catch {
-            state.note(
-                NodeReport.Failure(code: error.code, detail: error.detail, at: .now()))
+            state.note(NodeReport.Failure(code: error.code, detail: error.detail, at: .now()))
+            return error.code != "history-diverged"
         }
     }
 

@@ -166,6 +166,7 @@ extension Node {
     public func stop(until deadline: MonotonicTime) {
         state.isDraining = true
         waits.stop()
+        source.endWaits()
         source.endAll(reason: "the node is stopping")
         control.stop(until: deadline)
         peers.stopAll()

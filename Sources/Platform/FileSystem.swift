@@ -101,16 +101,3 @@ public enum FileSystem {
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 }
-
-extension FileSystem {
-    /// Makes the directory `target` with hard links to the files of `source`, and syncs it.
-    public static func linkTree(_ source: String, to target: String) throws(FileError) {
-        try createDirectory(target)
-        for name in try list(source) {
-            guard link("\(source)/\(name)", "\(target)/\(name)") == 0 || errno == EEXIST else {
-                throw FileError("link", "\(target)/\(name)")
-            }
-        }
-        try syncDirectory(target)
-    }
-}

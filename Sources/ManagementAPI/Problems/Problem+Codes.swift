@@ -124,6 +124,10 @@ extension Problem {
         Problem(503, "busy", detail).with(header: "Retry-After", "1")
     }
 
+    static let outcomeUnknown = Problem(
+        503, "outcome-unknown",
+        "The node stopped before the outcome was known: the change may have been made, or not.")
+
     static let stopping = Problem.busy("The node is stopping. Nothing was done; ask another node.")
 
     static func insufficientStorage(_ code: String, _ detail: String) -> Problem {

@@ -43,7 +43,7 @@ extension Call {
         guard !request.predicates.isEmpty else { return .response(.json(now)) }
         let isWaiting = node.waits.wait(
             for: subject, request.predicates, stableFor: request.stableFor,
-            until: .now() + request.timeout
+            until: .now() + request.timeout, isAbandoned: { exchange.isAbandoned }
         ) { outcome in
             switch outcome {
             case .met:

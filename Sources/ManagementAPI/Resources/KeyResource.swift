@@ -133,10 +133,12 @@ enum KeyResource {
     private static func acks(_ call: Call) throws(Problem) -> AckDemand? {
         let applied = try call.query.integer("acks", in: 0...acksMax)
         let durable = try call.query.integer("acks_durable", in: 0...acksMax)
-        let timeout = try call.query.duration("timeout", max: WaitHub.timeoutMax) ?? Node.ackTimeout
+        let timeout = try call.query.duration("timeout", max: WaitHub.timeoutMax)
         let count = max(applied ?? 0, durable ?? 0)
-        guard count > 0 else { return nil }
-        return AckDemand(count: count, durable: (durable ?? 0) > 0, timeout: timeout)
+        // A timeout alone is for the replicas that the topology wants.
+        guard count > 0 || timeout != nil else { return nil }
+        return AckDemand(
+            count: count, durable: (durable ?? 0) > 0, timeout: timeout ?? Node.ackTimeout)
     }
 
     /// Of a read or a removal: a key that is too long is not there.

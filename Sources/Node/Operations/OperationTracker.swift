@@ -41,6 +41,8 @@ final class OperationTracker: Sendable {
         /// Operations of this node that are not in its log: it has no right to append yet.
         var local: [String: OperationRecord] = [:]
         var isTakingTail = false
+        /// Nodes whose entries beyond this one's are of another history.
+        var unlike: Set<NodeNumber> = []
         /// The resync that this node, as a replica, did last.
         var lastResync: String?
     }
@@ -109,7 +111,15 @@ final class OperationTracker: Sendable {
         }
     }
 
-    func endTail() { tracked.withLock { $0.isTakingTail = false } }
+    /// With `unlike` the node's further entries were found to be of another history.
+    func endTail(unlike number: NodeNumber?) {
+        tracked.withLock { tracked in
+            tracked.isTakingTail = false
+            if let number { tracked.unlike.insert(number) }
+        }
+    }
+
+    func isUnlike(_ number: NodeNumber) -> Bool { tracked.withLock { $0.unlike.contains(number) } }
 
     /// Whether this node has not yet started over for that operation.
     func isNewResync(_ id: String) -> Bool {

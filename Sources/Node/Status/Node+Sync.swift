@@ -156,9 +156,10 @@ extension Node {
     // MARK: - Operations
 
     public func operation(_ id: String) -> OperationView? {
+        // What runs here is truer than what the log says of it until it is done.
         let record =
-            state.engine?.state.catalog.operations[id]
-            ?? tracker.localRecords.first { $0.id == id }
+            tracker.localRecords.first { $0.id == id }
+            ?? state.engine?.state.catalog.operations[id]
         return record.map(tracker.view(of:))
     }
 

@@ -27,6 +27,8 @@ public final class WaitHub: Sendable {
         var deadline: MonotonicTime
         /// Since when all predicates hold without a break.
         var heldSince: MonotonicTime?
+        /// Whether nobody wants the answer any more.
+        var isAbandoned: @Sendable () -> Bool
         var completion: @Sendable (WaitOutcome) -> Void
     }
 
@@ -37,14 +39,15 @@ public final class WaitHub: Sendable {
     /// - Returns: False when too many wait already; `completion` is then not called.
     public func wait(
         for subject: WaitSubject, _ predicates: [WaitPredicate], stableFor: Duration,
-        until deadline: MonotonicTime, completion: @escaping @Sendable (WaitOutcome) -> Void
+        until deadline: MonotonicTime, isAbandoned: @escaping @Sendable () -> Bool = { false },
+        completion: @escaping @Sendable (WaitOutcome) -> Void
     ) -> Bool {
         table.update { table in
             guard table.waiters.count < WaitHub.waitersMax, !table.isStopping else { return false }
             table.next += 1
             table.waiters[table.next] = Waiter(
                 subject: subject, predicates: predicates, stableFor: stableFor,
-                deadline: deadline, completion: completion)
+                deadline: deadline, isAbandoned: isAbandoned, completion: completion)
             table.isPoked = true
             return true
         }
@@ -93,6 +96,10 @@ public final class WaitHub: Sendable {
         var ended: [UInt64: WaitOutcome] = [:]
         var held: [UInt64: MonotonicTime?] = [:]
         for (id, waiter) in waiters {
+            if waiter.isAbandoned() {
+                ended[id] = .gone
+                continue
+            }
             let outcome = view.outcome(of: waiter.subject, waiter.predicates)
             switch outcome {
             case .met:

@@ -40,11 +40,13 @@ public struct DivergedTail: Sendable {
     ///   - hints: Where the other history stands; nil: nothing is known to be common.
     ///   - directory: Where the file goes.
     ///   - time: For its name.
+    ///   - isShared: Whether the other history has that position. Tables of reigns can be alike in
+    ///     histories that have nothing in common: every cluster begins with the same reign.
     /// - Returns: Nil when there is nothing that the other history has not.
     /// - Throws: ``Failure``; nothing may be replaced then.
     public static func keep(
         of engine: Engine, unlike hints: HistoryHints?, in directory: String,
-        at time: UnixMilliseconds
+        at time: UnixMilliseconds, isShared: (Position) -> Bool = { _ in true }
     ) throws(Failure) -> DivergedTail? {
         let state = engine.state
         let log = engine.log
@@ -52,6 +54,11 @@ public struct DivergedTail: Sendable {
         if let hints {
             fork = ReignTable(state.catalog).fork(
                 last: state.position.index, with: hints.reigns, otherLast: hints.last.index)
+        }
+        if fork > .zero {
+            // Not retained, or not shared: then everything is kept, which is never wrong.
+            let position = try? log.position(at: fork)
+            if position.map(isShared) != true { fork = .zero }
         }
         // The entry before the first retained one is the earliest place that a reader can start from.
         let start = max(fork, LogIndex(log.first.rawValue - 1))

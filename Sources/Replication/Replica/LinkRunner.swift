@@ -109,7 +109,8 @@ final class LinkRunner {
         guard let engine = environment.engine() else { return nil }
         do throws(DivergedTail.Failure) {
             let kept = try DivergedTail.keep(
-                of: engine, unlike: hints, in: environment.dataDirectory.divergedPath, at: .now())
+                of: engine, unlike: hints, in: environment.dataDirectory.divergedPath, at: .now(),
+                isShared: isShared)
             if let kept {
                 environment.finished(
                     .diverged(fork: kept.after.index, entries: kept.entries, file: kept.path))
@@ -118,6 +119,14 @@ final class LinkRunner {
         } catch {
             return session.take(.failed(.local("diverged-not-kept", "\(error)")))
         }
+    }
+
+    /// Whether the upstream's history has a position; false when it cannot be asked.
+    private func isShared(_ position: Position) -> Bool {
+        let answer = try? client.bytes(
+            "/replication/tail?after=\(position.index)&hash=\(position.hash.hex)",
+            bytesMax: TailFetch.answerBytesMax)
+        return answer != nil
     }
 
     func dropStaging() {

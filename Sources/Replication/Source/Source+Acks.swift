@@ -34,6 +34,9 @@ extension Source {
     }
 
     /// Calls back everybody whose wait is met or, with `expiring`, over.
+    /// Answers everybody who waits with what is known now: this node stops.
+    public func endWaits() { answerWaiters(expiring: true, at: .distantFuture) }
+
     func answerWaiters(expiring: Bool, at now: MonotonicTime = .now()) {
         guard waiters.withLock({ $0.count }) > 0 else { return }
         let indexes = configuredIndexes(at: now)
