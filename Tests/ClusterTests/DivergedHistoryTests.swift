@@ -89,6 +89,12 @@ import Testing
         #expect(lost.index - parted.index == 3)
         #expect(try old.divergedFiles().count == 1)
         #expect(try heir.client.node().divergedEntries == 0)
+        let listed = try CommandRun(ConvoyBinary.path(), ["diverged", old.dataPath])
+        #expect(listed.exitCode == 0, "\(listed.errors)")
+        #expect(listed.text.matches(of: /key "x"/).count == 3, "\(listed.text)")
+        #expect(!listed.text.contains("113"), "values only on request")
+        let told = try CommandRun(ConvoyBinary.path(), ["diverged", "--values", old.dataPath])
+        #expect(told.text.contains("\"113\""), "\(told.text)")
 
         // What was counted stays counted, and nothing is taken for diverged twice.
         try old.stop()

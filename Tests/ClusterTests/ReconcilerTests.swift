@@ -56,7 +56,7 @@ import Testing
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a change that was answered is carried out though the primary was killed at once`() throws
     {
         let cluster = try TestCluster(nodes: 2)
