@@ -130,7 +130,9 @@ extension SimNode {
 
     private func reignNow(_ reign: Reign, _ failover: Failover, _ isWhole: Bool) {
         guard self.failover === failover else { return }
-        guard facts.promised == reign, self.reign == nil, let store, reign > store.state.reign
+        // A node that was taken in anew meanwhile has another number: its reign would be another's.
+        guard facts.number == failover.number, facts.promised == reign, self.reign == nil,
+            let store, reign > store.state.reign
         else { return end(failover, "another node took a higher reign") }
         if !failover.decision(failover.promises).isExclusive || !isWhole {
             world.watch.excuse("\(name) took reign \(reign) with data loss accepted")

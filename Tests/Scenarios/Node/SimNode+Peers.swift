@@ -31,7 +31,11 @@ extension SimNode {
     /// Looks at every other node, each second.
     func lookAround() {
         let process = self.process
-        for record in document?.nodes ?? [] where record.number != facts.number { look(at: record) }
+        for record in document?.nodes ?? [] where !watched.contains(record) {
+            watched.removeAll { $0.number == record.number }
+            watched.append(record)
+        }
+        for record in watched where record.number != facts.number { look(at: record) }
         world.after(.milliseconds(Int64.random(in: 900...1_100, using: &world.random))) { [self] in
             if isUp, self.process == process { lookAround() }
         }
@@ -139,9 +143,14 @@ extension SimNode {
 
     private func takeTail(from peer: SimNode, _ session: Int, _ done: @escaping (Bool) -> Void) {
         let position = self.position
-        world.call(self, peer, timeout: .seconds(3), handle: { peer.tail(after: position) }) {
-            [self] result in
-            guard case .success(let records?) = result, sessionNumber == session else {
+        let ask: () -> [Record]?? = { .some(peer.tail(after: position)) }
+        world.call(self, peer, timeout: .seconds(3), handle: ask) { [self] result in
+            guard case .success(let answer) = result, sessionNumber == session else {
+                return done(false)
+            }
+            guard let records = answer else {
+                if let number = peer.facts.number { unlike.insert(number) }
+                log("is not on the history of \(peer.name)")
                 return done(false)
             }
             if records.isEmpty { return done(true) }

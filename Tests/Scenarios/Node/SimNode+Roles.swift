@@ -109,7 +109,8 @@ extension SimNode {
                     BootDecision.Peer(
                         version: seen.status.document?.version,
                         isSameLineage: seen.status.lineage == facts.lineage,
-                        position: seen.status.position.index)
+                        position: unlike.contains(record.number)
+                            ? nil : seen.status.position.index)
                 })
         }
         let decision = BootDecision(
@@ -216,7 +217,7 @@ extension SimNode {
         }
         let needed = document.minInSyncReplicas
         if needed == 0, let lineage = store?.state.lineage {
-            world.watch.acknowledged(position, in: lineage)
+            world.watch.acknowledged(position, in: lineage, replicas: 0)
         } else {
             waiters.append(
                 Waiter(position: position, count: needed, deadline: world.now + .seconds(5)))

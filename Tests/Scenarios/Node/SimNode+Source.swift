@@ -243,7 +243,8 @@ extension SimNode {
         }
         for waiter in waiters {
             let reached = indexes.count { $0 >= waiter.position.index }
-            if reached >= waiter.count { world.watch.acknowledged(waiter.position, in: lineage) }
+            guard reached >= waiter.count else { continue }
+            world.watch.acknowledged(waiter.position, in: lineage, replicas: reached)
         }
         waiters.removeAll { waiter in
             waiter.deadline <= world.now

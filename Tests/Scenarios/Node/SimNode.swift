@@ -44,6 +44,10 @@ final class SimNode {
     var waiters: [Waiter] = []
     var heldUpSince: MonotonicTime?
     var isTakingTail = false
+    /// Who is ahead, but not on this node's history.
+    var unlike: Set<NodeNumber> = []
+    /// Whom it looks at: the nodes of its documents, also those that were removed.
+    var watched: [NodeRecord] = []
     var failover: Failover?
     /// Whose data may be discarded as they are taken in.
     var discarding: Set<NodeNumber> = []
@@ -137,6 +141,7 @@ final class SimNode {
         if case .primary = self.role, case .primary = role {} else { waiters = [] }
         self.role = role
         since = wallClock
+        unlike = []
         self.isFenced = isFenced
     }
 
@@ -153,6 +158,13 @@ final class SimNode {
         changeFacts { $0.document = document }
         log("learns \(document.version)")
         reconcile()
+    }
+
+    /// Retention: forgets the older half of the log, as far as it is in the flushed state.
+    func trim() {
+        guard let log = store?.log else { return }
+        let half = (log.first.rawValue + log.last.index.rawValue) / 2
+        store?.trim(through: LogIndex(half))
     }
 
     // MARK: - Life
@@ -243,6 +255,8 @@ final class SimNode {
         waiters = []
         heldUpSince = nil
         isTakingTail = false
+        unlike = []
+        watched = []
         failover = nil
         isFenced = false
     }

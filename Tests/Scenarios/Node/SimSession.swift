@@ -22,6 +22,7 @@ final class SimSession {
     /// Of the stream that is open, and how its pieces are known.
     private var stream: RecordStream?
     private var streamNumber = 0
+    private var hasHead = false
     private var acceptedReign: Reign?
     private var received: LogIndex?
     private var staging: Staging?
@@ -130,6 +131,7 @@ final class SimSession {
         stream = RecordStream(
             after: position, lastTime: store.state.time, lastReign: store.state.reign)
         acceptedReign = nil
+        hasHead = false
         received = position.index
         guard let peer else { return take(.failed(.unreachable("no such address"))) }
         let request = FeedRequest(
@@ -147,7 +149,8 @@ final class SimSession {
         }
         switch piece {
         case .head(let peer, let last):
-            guard acceptedReign == nil, peer.lineage == node.identity.lineage else { return }
+            guard !hasHead, peer.lineage == node.identity.lineage else { return }
+            hasHead = true
             acceptedReign = peer.reign
             take(.answered(.accepted(reign: peer.reign, last: last)))
         case .refused(let refusal):
@@ -155,6 +158,8 @@ final class SimSession {
         case .closed:
             take(.failed(.unreachable("the upstream ended the stream")))
         case .bytes(let bytes):
+            // Nothing comes before the head of an answer: it would overtake on the wire alone.
+            guard hasHead else { return }
             stream?.push(bytes)
             consume(number)
         }

@@ -9,6 +9,7 @@ import Topology
 /// A simulated cluster: n1 is primary, the others are its replicas, in sync.
 struct Cluster {
     let world: World
+    let lineage: Lineage
     private(set) var writes: UInt64 = 0
 
     /// How the cluster is to begin.
@@ -29,15 +30,11 @@ struct Cluster {
         }
         let first = world.node(1)
         first.found()
+        lineage = try #require(first.facts.lineage)
         for number in 2...UInt16(plan.nodes) {
-            let node = world.node(number)
-            let upstream = NodeNumber(rawValue: plan.upstreams[number] ?? 1)
-            first.change { document, note in
-                document.addingReplica(
-                    node.name, at: node.address,
-                    number: document.nextNumber(after: NodeNumber(rawValue: 1)),
-                    upstream: upstream, note: note)
-            }
+            let upstream = world.node(plan.upstreams[number] ?? 1)
+            add(world.node(number), to: first, upstream: upstream === first ? nil : upstream)
+            try world.run(atMost: .seconds(10)) { world.node(number).facts.number != nil }
         }
         if plan.minInSync > 0 { demand(plan.minInSync) }
         try settle()
@@ -47,9 +44,11 @@ struct Cluster {
 
     var nodes: [SimNode] { world.nodes }
 
-    /// The node that reigns in the highest reign, of those that say so.
+    /// The node that reigns in the highest reign, of those that say so. A fork's is another cluster.
     var primary: SimNode? {
-        nodes.filter { $0.reign != nil }.max { ($0.reign ?? .none) < ($1.reign ?? .none) }
+        nodes.filter { $0.reign != nil && $0.facts.lineage == lineage }.max {
+            ($0.reign ?? .none) < ($1.reign ?? .none)
+        }
     }
 
     /// Answers wait for so many replicas from now on.
@@ -59,6 +58,18 @@ struct Cluster {
             request.minInSyncReplicas = minInSync
             return document.applying(
                 request, nextNumber: document.nextNumber(after: document.primary), note: note)
+        }
+    }
+
+    /// Takes `node` in as a replica of `primary`, and may discard what it has.
+    func add(_ node: SimNode, to primary: SimNode, upstream: SimNode? = nil) {
+        primary.change { document, note in
+            let number = document.nextNumber(after: world.highestNumber)
+            world.highestNumber = NodeNumber(rawValue: number.rawValue + 1)
+            for other in nodes { other.discarding.insert(number) }
+            return document.addingReplica(
+                node.name, at: node.address, number: number,
+                upstream: upstream?.facts.number ?? document.primary, note: note)
         }
     }
 

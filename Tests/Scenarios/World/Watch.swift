@@ -21,6 +21,8 @@ final class Watch {
     private(set) var acked: [Acked] = []
     /// What a power cut took from some node, by chain hash.
     private(set) var lostToPower: Set<Hash128> = []
+    /// What a full sync replaced that was not in the log any more, so that it could not be kept.
+    private(set) var lostToRetention: Set<Hash128> = []
     /// Why acknowledged entries may be missing in the end; empty: they may not.
     private(set) var excuses: [String] = []
     private(set) var count = Count()
@@ -38,6 +40,8 @@ final class Watch {
     struct Acked {
         var position: Position
         var lineage: Lineage
+        /// How many replicas had it.
+        var replicas: Int
     }
 
     /// What has happened in a run, so that a suite that does nothing is noticed.
@@ -64,14 +68,15 @@ final class Watch {
         made[record.position.hash] = record
         let era = Era(lineage: lineage, reign: record.reign)
         let appender = Appender(node: node.name, process: node.process)
-        if appenders[era] == nil {
+        if let known = appenders[era] {
+            if known != appender {
+                violate(
+                    "2: \(node.name) appends in reign \(record.reign), which \(known.node) held in "
+                        + "its process \(known.process)")
+            }
+        } else {
             appenders[era] = appender
             count.reigns += 1
-        }
-        if appenders[era] != appender {
-            violate(
-                "2: \(node.name) appends in reign \(record.reign), which \(appenders[era]!.node) "
-                    + "held in process \(appenders[era]!.process)")
         }
         if record.reign.holder != node.facts.number {
             violate("2: \(node.name) appends in reign \(record.reign), which is another's")
@@ -115,11 +120,15 @@ final class Watch {
     private func leaves(_ node: SimNode, _ old: SimStore, _ new: SimStore) {
         let kept = Set(node.diverged.map(\.position.hash))
         for entry in acked where !Watch.has(new.state, entry.position) {
-            guard Watch.has(old.state, entry.position), !kept.contains(entry.position.hash),
-                entry.position.index >= old.log.first
+            guard Watch.has(old.state, entry.position), !kept.contains(entry.position.hash)
             else { continue }
-            violate(
-                "6: the acknowledged entry \(entry.position) leaves \(node.name), and is not kept")
+            if entry.position.index < old.log.first {
+                lostToRetention.insert(entry.position.hash)
+            } else {
+                violate(
+                    "6: the acknowledged entry \(entry.position) leaves \(node.name), and is not kept"
+                )
+            }
         }
     }
 
@@ -127,8 +136,8 @@ final class Watch {
         for record in records { lostToPower.insert(record.position.hash) }
     }
 
-    func acknowledged(_ position: Position, in lineage: Lineage) {
-        acked.append(Acked(position: position, lineage: lineage))
+    func acknowledged(_ position: Position, in lineage: Lineage, replicas: Int) {
+        acked.append(Acked(position: position, lineage: lineage, replicas: replicas))
     }
 
     static func has(_ state: SimState, _ position: Position) -> Bool {

@@ -18,6 +18,8 @@ final class World {
     var armed: [(node: NodeName, point: CrashPoint)] = []
     private var trace: [String] = []
     private var snapshotCount = 0
+    /// The next number of a node; as the log's `sequence` record keeps it.
+    var highestNumber = NodeNumber(rawValue: 1)
     private let begin = MonotonicTime(nanoseconds: 1_000_000_000_000)
 
     struct Settings {
