@@ -24,11 +24,12 @@ public struct KeyComparison: Sendable {
         _ nodes: [ConvoyProcess], within time: Duration = .seconds(15), threads: Int = 4
     ) throws {
         guard let first = nodes.first else { return }
-        position = try KeyComparison.waitForOnePosition(nodes, within: time)
-        let digest = try first.client.node().catalogDigest
+        let views = try KeyComparison.viewsAtOnePosition(nodes, within: time)
+        position = views[0].position
         let names = try first.client.namespaceNames()
-        for other in nodes.dropFirst() {
-            compare("catalog digest", digest, try other.client.node().catalogDigest, other)
+        for (other, view) in zip(nodes, views).dropFirst() {
+            // Of that very position: the end of an operation may be an entry after it.
+            compare("catalog digest", views[0].catalogDigest, view.catalogDigest, other)
             compare("namespaces", names, try other.client.namespaceNames(), other)
         }
         for name in names { try compareNamespace(name, nodes, threads) }
@@ -84,18 +85,26 @@ public struct KeyComparison: Sendable {
     public static func waitForOnePosition(
         _ nodes: [ConvoyProcess], within time: Duration = .seconds(15)
     ) throws -> PositionView {
+        guard let position = try viewsAtOnePosition(nodes, within: time).first?.position else {
+            throw ClusterFailure("no nodes, or no position")
+        }
+        return position
+    }
+
+    /// What each node said of itself when all were at one position.
+    private static func viewsAtOnePosition(
+        _ nodes: [ConvoyProcess], within time: Duration
+    ) throws -> [NodeView] {
         let deadline = MonotonicTime.now() + time
         while true {
-            let positions = try nodes.map { try $0.client.node().position }
-            if let first = positions.first, let first, positions.allSatisfy({ $0 == first }) {
-                return first
+            let views = try nodes.map { try $0.client.node() }
+            if let first = views.first?.position, views.allSatisfy({ $0.position == first }) {
+                return views
             }
 
             guard MonotonicTime.now() < deadline else {
-                let told = try nodes.map { node in
-                    let view = try node.client.node()
-                    return
-                        "\(node.name) \(view.state ?? "?") at \(view.position.map { "\($0)" } ?? "?") \(view.lastError ?? "")"
+                let told = zip(nodes, views).map { node, view in
+                    "\(node.name) \(view.state ?? "?") at \(view.position.map { "\($0)" } ?? "?") \(view.lastError ?? "")"
                 }
                 throw ClusterFailure("not at one position within \(time): \(told)")
             }
