@@ -122,6 +122,10 @@ let package = Package(
         .testTarget(
             name: "ClusterTests", dependencies: ["ClusterKit", "HTTPClient", "JSON", "Platform"],
             swiftSettings: common),
+        .testTarget(
+            name: "ScenarioTests",
+            dependencies: ["Log", "Node", "Platform", "Replication", "Topology"],
+            path: "Tests/Scenarios", swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ]
 )

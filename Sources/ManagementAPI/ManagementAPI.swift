@@ -218,7 +218,8 @@ public final class ManagementAPI: Sendable {
             },
             busy: { answer(.busy("Too many bodies are on their way. Try again."), $0) },
             stopping: { head in
-                answer(head.method == .get || head.method == .head ? .stopping : .outcomeUnknown, head)
+                let isRead = head.method == .get || head.method == .head
+                return answer(isRead ? .stopping : .outcomeUnknown, head)
             },
             unreadable: { answer(.internalError("The file cannot be read."), $0) })
     }

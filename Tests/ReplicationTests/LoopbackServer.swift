@@ -1,3 +1,4 @@
+import Engine
 import Glibc
 import JSON
 import Log
@@ -109,6 +110,7 @@ struct LoopbackConnection {
         let parts = request.path.split(separator: "/").map(String.init)
         switch (request.method, parts.dropFirst().first, parts.count) {
         case ("GET", "log", 2): return answerLog(request, peer)
+        case ("GET", "tail", 2): return answerTail(request)
         case ("POST", "acks", 2):
             guard let json = try? JSONValue(parsing: request.body),
                 let report = AckReport(json: json)
@@ -132,6 +134,20 @@ struct LoopbackConnection {
             case .failure(let refusal): return send(refusal)
             }
         default: return false
+        }
+    }
+
+    /// Whether the position is one of this history; what follows it is not needed here.
+    private func answerTail(_ request: Request) -> Bool {
+        guard let index = request.query["after"].flatMap({ UInt64($0) }),
+            let hash = request.query["hash"].flatMap({ Hash128(hex: $0) }),
+            let log = source.environment.engine()?.log
+        else { return false }
+        do {
+            try log.check(Position(index: LogIndex(index), hash: hash))
+            return send(200, [], [])
+        } catch {
+            return send(FeedRefusal(409, "history-diverged", "the position is of another history"))
         }
     }
 

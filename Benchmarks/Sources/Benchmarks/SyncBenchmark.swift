@@ -41,6 +41,9 @@ enum SyncBenchmark {
             "Convoy: \(rounded(bytes / 1e6)) MB, every file hash-verified, in \(rounded(took, 2)) s: \(rounded(rate)) MB/s; in sync \(rounded(waiting, 2)) s after the request"
         )
 
+        // The files of a stopped node stay as they are.
+        replica.stop()
+        primary.stop()
         let root = primary.dataDirectory.appending(path: "data")
         let nginx = try Nginx(serving: root, in: scratch)
         defer { nginx.stop() }

@@ -33,7 +33,7 @@ public struct EngineReport: Sendable, Equatable {
     /// As of ``position``, counted.
     public internal(set) var keys: UInt64 = 0
 
-    public var isSound: Bool { findings.allSatisfy { $0.weight == .note } }
+    public var isSound: Bool { wasRead && findings.allSatisfy { $0.weight == .note } }
 
     /// Findings of one sort that are told one by one; more are only counted.
     static let alikeMax = 20

@@ -80,7 +80,7 @@ final class LinkRunner {
         let hints = HistoryHints(json: problem.body)
         switch problem.code {
         case "position-not-retained":
-            return .answered(.notRetained(detail: problem.detail))
+            return .answered(.notRetained(hints, detail: problem.detail))
         case "history-diverged":
             return .answered(.diverged(hints, detail: problem.detail))
         case "not-in-topology":
@@ -110,14 +110,18 @@ final class LinkRunner {
         do throws(DivergedTail.Failure) {
             let kept = try DivergedTail.keep(
                 of: engine, unlike: hints, in: environment.dataDirectory.divergedPath, at: .now(),
-                isShared: isShared)
+                isShared: { position in
+                    // In one lineage the reigns tell. Another one may be a fork of it, or a stranger.
+                    engine.state.header.lineage == environment.identity().lineage
+                        || isShared(position)
+                })
             if let kept {
                 environment.finished(
                     .diverged(fork: kept.after.index, entries: kept.entries, file: kept.path))
             }
             return nil
         } catch {
-            return session.take(.failed(.local("diverged-not-kept", "\(error)")))
+            return session.take(.failed(.tailNotKept("\(error)")))
         }
     }
 

@@ -90,8 +90,8 @@ extension ReplicaMachine {
     public enum HandshakeAnswer: Equatable, Sendable {
         /// The stream follows. `last` is where the upstream stands.
         case accepted(reign: Reign?, last: LogIndex)
-        /// 410.
-        case notRetained(detail: String)
+        /// 410. The hints say what of this node's entries the upstream's history has not.
+        case notRetained(HistoryHints? = nil, detail: String)
         /// 409 `history-diverged`; nil: the upstream gave no hints.
         case diverged(HistoryHints?, detail: String)
         /// Any other refusal, with the upstream's hints where it gave some.
@@ -106,6 +106,13 @@ extension ReplicaMachine {
         case badData(String)
         /// This node could not do its part.
         case local(String, String)
+
+        /// Entries that only this node has could not be copied: nothing may be replaced.
+        public static func tailNotKept(_ detail: String) -> Failure {
+            .local(tailNotKeptCode, detail)
+        }
+
+        static let tailNotKeptCode = "diverged-not-kept"
 
         public enum Silence: Equatable, Sendable { case connect, idle, total }
 

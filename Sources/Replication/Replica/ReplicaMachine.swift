@@ -214,9 +214,13 @@ extension ReplicaMachine {
             pendingSync = nil
             _ = enter(.streaming, at: now)
             return [.acknowledge(atOnce: true)]
-        case .notRetained(let detail):
+        case .notRetained(let hints, let detail):
             if case .fullSync = state { return staleSnapshot(detail, at: now, chance: chance) }
-            return startSync(.positionNotRetained, at: now)
+            // A log that begins behind this node's position may also be of another history.
+            let reason = pendingSync ?? .positionNotRetained
+            hasKeptTail = true
+            let keep = hints.map { [Action.keepDivergedTail($0)] } ?? []
+            return keep + startSync(reason, at: now)
         case .diverged(let hints, let detail):
             if case .fullSync = state { return staleSnapshot(detail, at: now, chance: chance) }
             guard
@@ -349,6 +353,11 @@ extension ReplicaMachine {
         switch state {
         case .backoff, .stalled: return []  // Of the link that has been given up already.
         case .connecting, .handshake, .streaming, .fullSync, .detached, .fenced, .stopped: break
+        }
+        if case .local(Failure.tailNotKeptCode, _) = failure {
+            // The upstream is asked anew: a full sync may only begin once the tail is kept.
+            hasKeptTail = false
+            if pendingSync == .positionNotRetained { pendingSync = nil }
         }
         attempt += 1
         let error = failure.error(at: now)

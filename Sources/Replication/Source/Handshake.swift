@@ -82,6 +82,7 @@ public enum HistoryCheck: Equatable, Sendable {
 ///
 ///     not serving ──▶ 421      other lineage, other upstream, unknown node ──▶ 403
 ///     a reign above ours, ahead, unequal in our reign ──▶ 409 upstream-behind, history-damaged
+///     no longer retained, and the asker's last entry is of a higher reign ──▶ 409 upstream-behind
 ///     unequal, and our last entry's reign is above the asker's ──▶ 409 history-diverged
 ///     no longer retained ──▶ 410                  same history ──▶ nil: stream
 public enum Handshake {
@@ -125,6 +126,12 @@ public enum Handshake {
         switch history {
         case .same:
             return nil
+        case .notRetained where facts.lastReign < askerReign:
+            // The asker has left this history: it must not be synced back to it.
+            return FeedRefusal(
+                409, "upstream-behind",
+                "the asker's last entry is of reign \(askerReign), this node's of "
+                    + "\(facts.lastReign)", hints(facts))
         case .notRetained:
             return FeedRefusal(
                 410, "position-not-retained",

@@ -11,7 +11,7 @@ public import Topology
 /// read or remove files, returns at once; anything may be called from any thread. Locks, in order:
 /// the table of links, one feed's control.
 public final class Source: Sendable {
-    let environment: SourceEnvironment
+    package let environment: SourceEnvironment
     public let snapshots: SnapshotStore
     let table = Monitor(LinkTable())
     private let clock = Monitor(LagClock())

@@ -234,7 +234,7 @@ final class SimSession {
         let hints = HistoryHints(json: problem.body)
         let word = problem.word
         switch problem.code {
-        case "position-not-retained": return .answered(.notRetained(detail: problem.detail))
+        case "position-not-retained": return .answered(.notRetained(hints, detail: problem.detail))
         case "history-diverged": return .answered(.diverged(hints, detail: problem.detail))
         case "not-in-topology":
             node.hear(word)

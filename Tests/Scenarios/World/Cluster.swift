@@ -82,10 +82,34 @@ struct Cluster {
         }
     }
 
+    /// Nobody hears `node`, nor does it hear anybody.
+    func isolate(_ node: SimNode) {
+        for other in nodes where other !== node {
+            world.network.cut(node, other)
+            world.network.cut(other, node)
+        }
+    }
+
+    /// Waits until a node is primary of the cluster, other than `old`.
+    func newPrimary(after old: SimNode? = nil) throws -> SimNode {
+        _ = try world.run(atMost: .seconds(30)) { primary.map { $0 !== old } ?? false }
+        return try #require(primary.flatMap { $0 === old ? nil : $0 }, "\(world.tail())")
+    }
+
     /// Waits until everybody has what the primary has.
     func settle(atMost limit: Duration = .seconds(60)) throws {
         let isEqual = try world.run(atMost: limit) { isSettled }
         try #require(isEqual, "not equal after \(limit):\n\(summary)\n\(world.tail())")
+    }
+
+    /// The same, whatever `node` does meanwhile.
+    func settleWithout(_ node: SimNode) throws {
+        let isEqual = try world.run(atMost: .seconds(60)) {
+            primary.map { primary in
+                nodes.allSatisfy { $0 === node || $0.position == primary.position }
+            } ?? false
+        }
+        try #require(isEqual, "not equal:\n\(summary)\n\(world.tail())")
     }
 
     var isSettled: Bool {
