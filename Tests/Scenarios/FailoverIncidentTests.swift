@@ -88,7 +88,8 @@ import Topology
         try cluster.settle()
         let last = try #require(cluster.world.watch.acked.last)
         let state = try #require(cluster.primary?.store).state
-        withKnownIssue("BootDecision opens a reign without promises; see BUGS.md of the simulation") {
+        withKnownIssue("BootDecision opens a reign without promises; see BUGS.md of the simulation")
+        {
             #expect(Watch.has(state, last.position), "it was acknowledged by a replica")
         }
         #expect(
@@ -103,8 +104,7 @@ import Topology
         try cluster.write(40, to: cluster[1])
         try cluster.settleWithout(cluster[3])
         for node in [cluster[1], cluster[2]] {
-            node.store?.flush()
-            node.store?.trim(through: node.position.index)
+            node.forgetLog()
         }
         cluster[3].start()
         for candidate in [cluster[2], cluster[4], cluster[1]] {

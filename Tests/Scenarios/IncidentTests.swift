@@ -41,7 +41,8 @@ import Topology
     }
 
     /// The page cache is gone, and with it entries that a replica has applied already.
-    @Test func `after a power cut the primary takes back from its replica what it has lost`() throws {
+    @Test func `after a power cut the primary takes back from its replica what it has lost`() throws
+    {
         var cluster = try Cluster(seed: 3)
         defer { cluster.world.close() }
         cluster.world.settings.flushPercent = 0
@@ -62,7 +63,9 @@ import Topology
         try cluster.judge()
     }
 
-    @Test func `after a power cut the state may be ahead of the log, and nothing is missing`() throws {
+    @Test func `after a power cut the state may be ahead of the log, and nothing is missing`()
+        throws
+    {
         var cluster = try Cluster(seed: 4)
         defer { cluster.world.close() }
         cluster.world.settings.flushPercent = 0
@@ -83,7 +86,9 @@ import Topology
         try cluster.judge()
     }
 
-    @Test func `a former primary that nobody answers waits, and says that it is unconfirmed`() throws {
+    @Test func `a former primary that nobody answers waits, and says that it is unconfirmed`()
+        throws
+    {
         var cluster = try Cluster(seed: 5)
         defer { cluster.world.close() }
         try cluster.write(10, to: cluster[1])

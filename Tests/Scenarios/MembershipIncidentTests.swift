@@ -8,7 +8,9 @@ import Topology
 
 /// Incidents, as they would be told afterwards: of who follows whom.
 @Suite struct MembershipIncidentTests {
-    @Test func `a detached node that was promoted alone gives up its fork when it comes back`() throws {
+    @Test func `a detached node that was promoted alone gives up its fork when it comes back`()
+        throws
+    {
         var cluster = try Cluster(seed: 21)
         defer { cluster.world.close() }
         try cluster.write(10, to: cluster[1])
@@ -49,7 +51,9 @@ import Topology
         try cluster.judge()
     }
 
-    @Test func `the children of a removed upstream follow its upstream, without a full sync`() throws {
+    @Test func `the children of a removed upstream follow its upstream, without a full sync`()
+        throws
+    {
         var cluster = try Cluster(seed: 23, Cluster.Plan(nodes: 4, upstreams: [3: 2, 4: 3]))
         defer { cluster.world.close() }
         try cluster.write(10, to: cluster[1])
@@ -98,8 +102,7 @@ import Topology
         cluster[2].failOver(acceptsDataLoss: true)
         let primary = try cluster.newPrimary(after: cluster[1])
         try cluster.write(30, to: primary)
-        primary.store?.flush()
-        primary.store?.trim(through: primary.position.index)
+        primary.forgetLog()
         cluster.world.network.healAll()
         cluster[1].start()
         try cluster.settle()
@@ -122,8 +125,7 @@ import Topology
         }
         try cluster.write(60, to: cluster[1])
         try cluster.world.run(.seconds(1))
-        cluster[2].store?.flush()
-        cluster[2].store?.trim(through: cluster[2].position.index)
+        cluster[2].forgetLog()
         cluster[4].failOver(acceptsDataLoss: true)
         try cluster.world.run(.seconds(6))
         let reign = try #require(cluster[3].store).state.reign

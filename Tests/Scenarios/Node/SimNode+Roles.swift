@@ -33,7 +33,7 @@ extension SimNode {
                 let upstream = document.node(
                     numbered: claimedUpstream(document) ?? configured)
             else { return }
-            if let session, session.upstream == upstream { return }
+            if let session, session.upstream == upstream, !session.isStopped { return }
             session?.stop()
             follow(upstream, forced: fullSyncReason)
         case nil:
@@ -123,7 +123,8 @@ extension SimNode {
             // Of several that are as far the real one takes any: here the first, for the seed's sake.
             let index = observations[peer]?.status.position.index
             let first = document.nodes.first {
-                $0.number != number && observations[$0.number]?.status.position.index == index
+                $0.number != number && !unlike.contains($0.number)
+                    && observations[$0.number]?.status.position.index == index
             }
             guard let first, !isTakingTail else { return }
             isTakingTail = true

@@ -160,6 +160,13 @@ final class SimNode {
         reconcile()
     }
 
+    /// Forgets all of the log that is in the state.
+    func forgetLog() {
+        store?.flush()
+        let last = position.index
+        store?.trim(through: last)
+    }
+
     /// Retention: forgets the older half of the log, as far as it is in the flushed state.
     func trim() {
         guard let log = store?.log else { return }

@@ -34,7 +34,11 @@ final class Chaos {
         world.log("all faults are over")
         world.network.healAll()
         world.settings.crashPerMille = 0
-        for node in cluster.nodes { node.start() }
+        for node in cluster.nodes {
+            // The operator agrees to whatever it takes.
+            node.discarding = Set((1...100).map { NodeNumber(rawValue: $0) })
+            node.start()
+        }
     }
 
     private func random<Value>(_ values: [Value]) -> Value? {

@@ -1,3 +1,4 @@
+import Glibc
 import Log
 import Platform
 import Testing
@@ -117,7 +118,13 @@ final class World {
     }
 
     /// The last things that happened.
-    func tail(_ count: Int = 60) -> String { trace.suffix(count).joined(separator: "\n") }
+    func tail(_ count: Int = World.tailLines) -> String {
+        trace.suffix(count).joined(separator: "\n")
+    }
+
+    /// More with `CONVOY_TRACE=lines`.
+    private static let tailLines =
+        getenv("CONVOY_TRACE").flatMap { Int(String(cString: $0)) } ?? 60
 }
 
 /// Where a process can end between two steps that belong together.
