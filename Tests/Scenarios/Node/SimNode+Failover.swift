@@ -15,7 +15,7 @@ extension SimNode {
         var heard: Set<NodeNumber> = []
         var reachable = 1
         var promises = 1
-        var furthest: (record: NodeRecord, index: LogIndex)?
+        var furthest: (record: NodeRecord, extent: Extent)?
         var isContested = false
 
         init(_ document: TopologyDocument, _ number: NodeNumber, _ acceptsDataLoss: Bool) {
@@ -96,7 +96,7 @@ extension SimNode {
             guard let peer = world.node(at: record.address) else { return }
             world.call(
                 self, peer, timeout: Node.promiseTimeout,
-                handle: { () -> Position?? in
+                handle: { () -> Extent?? in
                     let process = peer.process
                     let answer = peer.promise(reign)
                     // A process that ended in between answers nothing.
@@ -104,10 +104,11 @@ extension SimNode {
                 }
             ) { result in
                 switch result {
-                case .success(let position?):
+                case .success(let extent?):
                     failover.promises += 1
-                    let most = max(own.index, failover.furthest?.index ?? .zero)
-                    if position.index > most { failover.furthest = (record, position.index) }
+                    if extent > max(own, failover.furthest?.extent ?? own) {
+                        failover.furthest = (record, extent)
+                    }
                 case .success(nil): failover.isContested = true
                 case .failure: break
                 }

@@ -136,7 +136,10 @@ extension SimNode {
     ///
     /// `done` is told whether all of it came.
     func takeTail(from record: NodeRecord, done: @escaping (Bool) -> Void) {
-        guard let peer = world.node(at: record.address), store != nil else { return done(false) }
+        // Whoever follows another by now takes nothing beside its session.
+        guard let peer = world.node(at: record.address), store != nil, session == nil else {
+            return done(false)
+        }
         let session = beginSession()
         takeTail(from: peer, session, done)
     }

@@ -242,8 +242,16 @@ extension SimNode {
 
     // MARK: - Promises and claims
 
-    /// - Returns: The own position; nil when a higher reign is known here.
-    func promise(_ reign: Reign) -> Position? {
+    /// How far a history goes: one of a higher reign goes further than any of a lower one.
+    struct Extent: Comparable {
+        var reign: Reign
+        var index: LogIndex
+
+        static func < (a: Extent, b: Extent) -> Bool { (a.reign, a.index) < (b.reign, b.index) }
+    }
+
+    /// - Returns: How far the own history goes; nil when a higher reign is known here.
+    func promise(_ reign: Reign) -> Extent? {
         if facts.promised != reign {
             if let promised = facts.promised, promised > reign { return nil }
             if let known = document?.reign, known >= reign { return nil }
@@ -262,7 +270,7 @@ extension SimNode {
         case .primary, .replica(nil), .undecided: break
         }
         log("promises to follow none below \(reign)")
-        return position
+        return Extent(reign: store?.state.reign ?? .none, index: position.index)
     }
 
     func claim(_ upstream: SimNode) {
