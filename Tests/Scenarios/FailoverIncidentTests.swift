@@ -112,8 +112,7 @@ import Topology
         try cluster.settle()
         let last = try #require(cluster.world.watch.acked.last)
         let state = try #require(cluster.primary?.store).state
-        withKnownIssue("a former primary that hears nobody opens its reign without promises")
-        {
+        withKnownIssue("a former primary that hears nobody opens its reign without promises") {
             #expect(Watch.has(state, last.position), "it was acknowledged by a replica")
         }
         #expect(
