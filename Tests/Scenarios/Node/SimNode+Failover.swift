@@ -97,6 +97,7 @@ extension SimNode {
             world.call(
                 self, peer, timeout: Node.promiseTimeout,
                 handle: { () -> Extent?? in
+                    guard peer.admits(self) else { return nil }
                     let process = peer.process
                     let answer = peer.promise(reign)
                     // A process that ended in between answers nothing.

@@ -121,6 +121,11 @@ extension SimNode {
         }
     }
 
+    /// Another lineage is refused, as the gate of `/replication/` does.
+    func admits(_ peer: SimNode) -> Bool {
+        facts.lineage == nil || facts.lineage == peer.facts.lineage
+    }
+
     // MARK: - Tails
 
     /// What follows `position` here, for a node that lacks it.
@@ -146,7 +151,9 @@ extension SimNode {
 
     private func takeTail(from peer: SimNode, _ session: Int, _ done: @escaping (Bool) -> Void) {
         let position = self.position
-        let ask: () -> [Record]?? = { .some(peer.tail(after: position)) }
+        let ask: () -> [Record]?? = { [self] in
+            peer.admits(self) ? .some(peer.tail(after: position)) : nil
+        }
         world.call(self, peer, timeout: .seconds(3), handle: ask) { [self] result in
             guard case .success(let answer) = result, sessionNumber == session else {
                 return done(false)
