@@ -80,11 +80,16 @@ import Topology
         try cluster.world.run(.seconds(2))
         try cluster.write(10, to: cluster[2])
         try cluster.settleWithout(cluster[1])
+        let acked = try #require(cluster.world.watch.acked.last)
         cluster.world.network.healAll()
+        // It has heard of the other reign, and not begun to follow it.
+        _ = try cluster.world.run(atMost: .seconds(10)) { cluster[1].reign == nil }
         cluster[1].failOver(acceptsDataLoss: false)
+        #expect(cluster[1].failover != nil)
         try cluster.world.run(.seconds(2))
         try cluster.settle()
         #expect(cluster.world.watch.excuses.isEmpty)
+        #expect(Watch.has(try #require(cluster.primary?.store).state, acked.position))
         try cluster.judge()
     }
 
