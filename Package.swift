@@ -124,7 +124,7 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "ScenarioTests",
-            dependencies: ["Log", "Node", "Platform", "Replication", "Topology"],
+            dependencies: ["JSON", "Log", "Node", "Platform", "Replication", "Topology"],
             path: "Tests/Scenarios", swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ]
