@@ -17,7 +17,10 @@ public import Topology
 /// | `Node+Following` | what a replica session needs of the node |
 /// | `Node+Adoption` | being taken into a cluster, and taking others in |
 /// | `Node+Members` | adding, removing and moving nodes |
-/// | `Node+Status` | what is told about all of this |
+/// | `Node+Failover`, `Node+Promise` | becoming primary when the primary is gone |
+/// | `Node+Claim` | following another node by the own decision |
+/// | `Node+Feeding` | what the source's end of replication needs of the node |
+/// | `Status/Node+Report`, `Status/Node+Sync` | what is told about all of this |
 public final class Node: Sendable {
     public let options: NodeOptions
     /// The feeds, snapshots and acknowledgements of the replicas that follow this node.
