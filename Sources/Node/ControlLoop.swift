@@ -44,6 +44,49 @@ final class ControlLoop: Sendable {
         }
     }
 
+    /// Runs `body` on the loop, and waits for what it answers. Not to be called on the loop.
+    ///
+    /// - Parameter patience: How long `body` may take to begin; once begun it is waited for.
+    /// - Returns: Nil when it has not begun, and then never will.
+    func run<Value: Sendable>(
+        within patience: Duration, _ body: @escaping @Sendable () -> Value
+    ) -> Value? {
+        let course = Monitor(Course<Value>.waiting)
+        let isQueued = enqueue {
+            let mayBegin = course.withLock { course in
+                guard case .waiting = course else { return false }
+                course = .begun
+                return true
+            }
+            guard mayBegin else { return }
+            let value = body()
+            course.update { $0 = .ended(value) }
+        }
+        guard isQueued else { return nil }
+        func end(_ course: inout Course<Value>) -> Value? {
+            if case .ended(let value) = course { value } else { nil }
+        }
+        if let value = course.wait(until: .now() + patience, { end(&$0) }) { return value }
+        let hasBegun = course.withLock { course in
+            guard case .waiting = course else { return true }
+            course = .abandoned
+            return false
+        }
+        guard hasBegun else { return nil }
+        // What runs on the loop has deadlines of its own.
+        return course.wait(until: .now() + ControlLoop.jobMax) { end(&$0) }
+    }
+
+    private enum Course<Value: Sendable>: Sendable {
+        case waiting
+        case begun
+        case abandoned
+        case ended(Value)
+    }
+
+    /// No job takes longer: the longest opens a reign, which has 30 s to commit.
+    private static let jobMax: Duration = .seconds(60)
+
     /// Reconciles soon.
     func poke() { inbox.update { $0.isPoked = true } }
 

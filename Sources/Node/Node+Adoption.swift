@@ -61,12 +61,11 @@ extension Node {
     /// What this node tells its peers of itself. Never waits.
     public var peerStatus: JSONValue {
         let facts = state.facts
-        let engineState = state.engine?.state
-        let document = state.document
+        let (lineage, document) = state.membership.both
         return PeerStatus(
-            name: facts.name.rawValue, number: facts.number, lineage: facts.lineage,
+            name: facts.name.rawValue, number: facts.number, lineage: lineage,
             document: document, promised: facts.promised,
-            position: engineState?.position ?? .origin,
+            extent: state.engine?.state.header.extent ?? .none,
             holdsUserData: userData.map { $0.keys > 0 || $0.namespaces > 0 } ?? false,
             followers: max(0, (document?.nodes.count ?? 1) - 1), report: report()
         ).json
@@ -176,7 +175,7 @@ extension Node {
 
     /// What this node has to do about a peer that answered. On that peer's thread, which may wait.
     func act(on status: PeerStatus, of record: NodeRecord, _ client: PeerClient) throws(PeerError) {
-        guard let lineage = state.facts.lineage, let document = state.document else { return }
+        guard case (let lineage?, let document?) = state.membership.both else { return }
         let isSameLineage = status.lineage == lineage
         if isSameLineage, let theirs = status.document, theirs.version > document.version {
             control.enqueue { [self] in learn(theirs, of: lineage) }

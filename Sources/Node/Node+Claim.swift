@@ -8,6 +8,8 @@ public enum ClaimRefusal: Error, Sendable {
     case isPrimary
     case notMember
     case unknownNode(NodeName)
+    /// It is configured to follow this node, directly or through others.
+    case ownFollower(NodeName)
     case failed(String)
 }
 
@@ -35,6 +37,9 @@ extension Node {
         else { throw .notMember }
         guard let upstream = document.node(named: name)?.number, upstream != number else {
             throw .unknownNode(name)
+        }
+        guard !document.descendants(of: number).contains(upstream) else {
+            throw .ownFollower(name)
         }
         do {
             try state.factsFile.change {

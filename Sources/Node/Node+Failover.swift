@@ -19,14 +19,10 @@ public enum FailoverRefusal: Error, Sendable {
 
 /// Becoming primary when the primary is gone: sent to the candidate.
 ///
-///     look ──▶ promises (≤ 500 ms) ──▶ tail ──▶ reign ──▶ spread
+///     look ──▶ bid (promises ──▶ tail ──▶ reign) ──▶ spread
 ///
-/// A promise is kept on disk by whoever gives it, so of two candidates at once the one with the
-/// higher reign wins, and the other is refused or fenced.
+/// See ``Bid`` for what follows the look.
 extension Node {
-    static let promiseTimeout: Duration = .milliseconds(500)
-    private static let tailTimeout: Duration = .seconds(60)
-
     /// Begins a failover to this node, or forks, when it is detached.
     public func failOver(
         acceptDataLoss: Bool, changedBy: String, reason: String,
@@ -79,12 +75,12 @@ extension Node {
 
     /// How many would promise, by who answered lately.
     private func expected(_ document: TopologyDocument, _ own: NodeNumber) -> FailoverDecision {
-        let answering = document.nodes.filter { record in
-            record.number == own || peers.observation(of: record.number)?.isReachable != false
+        let answering = document.peers(of: own).count { record in
+            peers.observation(of: record.number)?.isReachable != false
         }
         return FailoverDecision(
             replicas: document.replicas.count, minInSyncReplicas: document.minInSyncReplicas,
-            promises: answering.count)
+            promises: answering + 1)
     }
 
     private struct Failover {
@@ -94,25 +90,21 @@ extension Node {
         var acceptDataLoss: Bool
     }
 
-    private struct FailoverFailure: Error {
-        var code: String
-        var detail: String
-    }
-
     /// On a thread of its own: it waits for peers.
     private func run(_ failover: Failover) {
-        do throws(FailoverFailure) {
+        do throws(Bid.Failure) {
             try look(failover)
-            let reign = nextReign(failover)
-            let (promises, furthest) = try collectPromises(reign, failover)
-            let decision = FailoverDecision(
-                replicas: failover.document.replicas.count,
-                minInSyncReplicas: failover.document.minInSyncReplicas, promises: promises)
-            if !failover.acceptDataLoss, let risk = decision.risk {
-                throw FailoverFailure(code: "data-loss-possible", detail: risk)
+            tracker.enterLocal(failover.operation.id, "promises")
+            let bid = makeBid(failover.document, failover.number)
+            let promises = try collectPromises(bid)
+            if !failover.acceptDataLoss, let risk = bid.decision(promises: promises.count).risk {
+                throw Bid.Failure(code: "data-loss-possible", detail: risk)
             }
-            if let furthest { try takeTail(from: furthest, failover) }
-            try reignNow(reign, failover)
+            if let furthest = promises.furthest {
+                tracker.enterLocal(failover.operation.id, "tail")
+                try take(furthest, bid, failover)
+            }
+            try reignNow(bid, failover)
         } catch {
             tracker.failLocal(failover.operation.id, code: error.code, detail: error.detail)
             log(.error, "failover failed", ["code": error.code, "detail": error.detail])
@@ -121,13 +113,13 @@ extension Node {
     }
 
     /// Asks everybody before anybody promises: a promise that leads to nothing holds up the cluster.
-    private func look(_ failover: Failover) throws(FailoverFailure) {
-        let askedAt = UnixMilliseconds.now()
+    private func look(_ failover: Failover) throws(Bid.Failure) {
+        let askedAt = MonotonicTime.now()
         peers.pokeAll()
-        let deadline = MonotonicTime.now() + Node.promiseTimeout
-        let others = failover.document.nodes.filter { $0.number != failover.number }
+        let deadline = askedAt + Node.promiseTimeout
+        let others = failover.document.peers(of: failover.number)
         func heard(_ record: NodeRecord) -> PeerObservation? {
-            peers.observation(of: record.number).flatMap { $0.askedAt >= askedAt ? $0 : nil }
+            peers.observation(of: record.number).flatMap { $0.asked >= askedAt ? $0 : nil }
         }
         let pause = Monitor(())
         while MonotonicTime.now() < deadline, !others.allSatisfy({ heard($0) != nil }) {
@@ -138,129 +130,29 @@ extension Node {
             replicas: failover.document.replicas.count,
             minInSyncReplicas: failover.document.minInSyncReplicas, promises: reachable + 1)
         if !failover.acceptDataLoss, let risk = decision.risk {
-            throw FailoverFailure(code: "data-loss-possible", detail: risk)
+            throw Bid.Failure(code: "data-loss-possible", detail: risk)
         }
     }
 
-    private func nextReign(_ failover: Failover) -> Reign {
-        Reign(term: highestTerm(failover.document) + 1, holder: failover.number)
-    }
-
-    /// The highest term that this node has heard of, promised ones included.
-    func highestTerm(_ document: TopologyDocument) -> UInt32 {
-        var term = max(
-            document.reign.term, state.facts.promised?.term ?? 0,
-            state.engine?.state.header.reign.term ?? 0)
-        for record in document.nodes {
-            let status = peers.observation(of: record.number)?.status
-            term = max(term, status?.document?.reign.term ?? 0, status?.promised?.term ?? 0)
-        }
-        return term
-    }
-
-    /// - Returns: How many have promised, this node among them, and the one of them that is
-    ///   furthest ahead of it.
-    private func collectPromises(
-        _ reign: Reign, _ failover: Failover
-    ) throws(FailoverFailure) -> (count: Int, furthest: NodeRecord?) {
-        tracker.enterLocal(failover.operation.id, "promises")
-        let own = Monitor<Result<Position, PromiseRefusal>?>(nil)
-        promise(reign) { answer in own.update { $0 = answer } }
-        guard
-            case .success(let position)?? = own.wait(until: .now() + .seconds(10), { $0 }).map(
-                Optional.some)
-        else {
-            throw FailoverFailure(code: "reign-contested", detail: "this node knows a higher reign")
-        }
-        let others = failover.document.nodes.filter { $0.number != failover.number }
-        let answers = Monitor<[NodeNumber: Result<Position, PeerError>]>([:])
-        for record in others { askPromise(reign, of: record, answers) }
-        let deadline = MonotonicTime.now() + Node.promiseTimeout
-        let heard =
-            answers.wait(until: deadline) { $0.count == others.count ? $0 : nil }
-            ?? answers.withLock { $0 }
-        var furthest: (record: NodeRecord, index: LogIndex)?
-        var count = 1
-        for record in others {
-            switch heard[record.number] {
-            case .success(let theirs):
-                count += 1
-                if theirs.index > max(position.index, furthest?.index ?? .zero) {
-                    furthest = (record, theirs.index)
-                }
-            case .failure(.refused(let problem)) where problem.code == "reign-contested":
-                throw FailoverFailure(code: problem.code, detail: problem.detail)
-            case .failure, nil:
-                continue
-            }
-        }
-        return (count, furthest?.record)
-    }
-
-    private func askPromise(
-        _ reign: Reign, of record: NodeRecord,
-        _ answers: Monitor<[NodeNumber: Result<Position, PeerError>]>
-    ) {
-        let client = PeerClient(
-            address: record.address, identity: { self.state.identity }, signing: signing)
-        _ = WorkerThread(name: "promise", stackBytes: 512 << 10) {
-            let answer: Result<Position, PeerError>
-            do throws(PeerError) {
-                let body = try client.call(
-                    "POST", "/replication/promise", body: ["reign": .string("\(reign)")],
-                    deadlines: FetchDeadlines(
-                        connect: Node.promiseTimeout, total: Node.promiseTimeout))
-                guard let position = Position(json: body["position"]) else {
-                    throw PeerError.badAnswer("no position in the promise")
-                }
-                answer = .success(position)
-            } catch {
-                answer = .failure(error)
-            }
-            answers.update { $0[record.number] = answer }
-        }
-    }
-
-    private func takeTail(
-        from record: NodeRecord, _ failover: Failover
-    ) throws(FailoverFailure) {
-        tracker.enterLocal(failover.operation.id, "tail")
-        do throws(PeerError) {
-            let entries = try fetchTail(from: record)
-            log(
-                .info, "took the missing tail",
-                ["node": record.name.rawValue, "entries": "\(entries)"])
+    /// With data loss accepted a tail that does not come is one.
+    private func take(
+        _ record: NodeRecord, _ bid: Bid, _ failover: Failover
+    ) throws(Bid.Failure) {
+        do throws(Bid.Failure) {
+            try takeTail(from: record, for: bid)
         } catch {
-            if failover.acceptDataLoss { return }
-            throw FailoverFailure(
-                code: "tail-missing",
-                detail: "\(record.name) has entries that this node lacks, and: \(error.detail)")
+            guard failover.acceptDataLoss, error.code == "tail-missing" else { throw error }
+            log(.warning, "going on without a tail", ["detail": error.detail])
         }
     }
 
-    /// Applies what a peer has beyond this node. Blocks; not on the control loop.
-    func fetchTail(from record: NodeRecord) throws(PeerError) -> UInt64 {
-        guard let engine = state.engine else { return 0 }
-        let client = PeerClient(
-            address: record.address, identity: { self.state.identity }, signing: signing)
-        let session = state.beginSession()
-        return try TailFetch.run(
-            client, after: engine.state.position, until: .now() + Node.tailTimeout
-        ) { [state] records, encoded throws(EngineError) in
-            try state.apply(session, engine, records, encoded)
-        }
-    }
-
-    private func reignNow(_ reign: Reign, _ failover: Failover) throws(FailoverFailure) {
+    private func reignNow(_ bid: Bid, _ failover: Failover) throws(Bid.Failure) {
         tracker.enterLocal(failover.operation.id, "reign")
-        let outcome = Monitor<Bool?>(nil)
-        control.enqueue { [self] in
-            let isHolder = state.facts.promised == reign && state.committer == nil
-            let done = isHolder && takeReign(reign, failover.operation)
-            outcome.update { $0 = done }
+        let isOpen = control.run(within: .seconds(30)) { [self] in
+            stands(bid) && takeReign(bid.reign, failover.operation)
         }
-        guard outcome.wait(until: .now() + .seconds(30), { $0 }) == true else {
-            throw FailoverFailure(
+        guard isOpen == true else {
+            throw Bid.Failure(
                 code: "reign-contested", detail: "another node took a higher reign meanwhile")
         }
         tracker.enterLocal(failover.operation.id, "spread")
@@ -286,62 +178,5 @@ extension Node {
             ) { document, _, note in
                 document.movingPrimary(to: reign.holder, reign: reign, note: note)
             })
-    }
-
-    // MARK: - Fork
-
-    /// A detached node becomes the primary of a cluster of its own: with a new lineage, so that it
-    /// can never outrank the cluster that it came from.
-    private func fork(_ engine: Engine, _ number: NodeNumber, _ operation: OperationRecord) {
-        let done = Monitor<String?>(nil)
-        control.enqueue { [self] in
-            let failure = forkNow(engine, number, operation)
-            done.update { $0 = failure ?? "" }
-        }
-        let failure = done.wait(until: .now() + .seconds(30)) { $0 } ?? "no answer in 30 s"
-        if failure.isEmpty {
-            tracker.endLocal(operation.id)
-        } else {
-            tracker.failLocal(operation.id, code: "fork-failed", detail: failure)
-        }
-        waits.poke()
-    }
-
-    /// - Returns: What went wrong; nil when it is done.
-    private func forkNow(
-        _ engine: Engine, _ number: NodeNumber, _ operation: OperationRecord
-    ) -> String? {
-        if case .replica(let session?) = state.role { session.stop() }
-        _ = state.beginSession()
-        let lineage = Lineage.random()
-        let known = max(
-            state.document?.reign.term ?? 0, engine.state.header.reign.term,
-            state.facts.promised?.term ?? 0)
-        let reign = Reign(term: known + 1, holder: number)
-        do {
-            // Known before the entry is written: a crash in between must not orphan the state.
-            try state.factsFile.change { $0.forking = lineage }
-        } catch {
-            return "cannot write node.json: \(error)"
-        }
-        var ended = operation
-        ended.state = .succeeded
-        ended.finishedAt = .now()
-        let founder = NodeRecord(number: number, name: name, address: options.address)
-        let isOpen = openReign(
-            engine, reign, Fork(lineage: lineage, reign: reign, founder: founder, operation: ended))
-        guard isOpen else { return "the entry could not be written" }
-        do {
-            try state.factsFile.change {
-                $0.lineage = lineage
-                $0.forking = nil
-                $0.document = nil
-                $0.promised = nil
-            }
-        } catch {
-            return "cannot write node.json: \(error)"
-        }
-        log(.warning, "forked: a cluster of its own", ["lineage": lineage.hex])
-        return nil
     }
 }

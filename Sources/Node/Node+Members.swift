@@ -83,7 +83,7 @@ extension Node {
         }
         if let name, name.rawValue != status.name { throw .nameMismatch(found: status.name) }
         guard let found = NodeName(status.name) else { throw .nameMismatch(found: status.name) }
-        if status.holdsUserData && !discardData && status.lineage != state.facts.lineage {
+        if status.holdsUserData && !discardData && status.lineage != state.lineage {
             throw .notEmpty(keys: status.name)
         }
         return found

@@ -1,23 +1,66 @@
 import Engine
-import JSON
+public import JSON
 public import Log
 import Platform
 import Replication
-import Topology
+public import Topology
 
 /// Why a node does not promise. Nothing was changed.
 public enum PromiseRefusal: Error, Sendable {
     /// It knows or has promised this reign, which is not below the one asked for.
     case contested(by: Reign)
+    /// Whoever asks has no role in the topology that this node knows.
+    case notMember
     case failed(String)
 }
 
+/// What a node says with its promise.
+public struct PromiseGiven: Sendable {
+    public var extent: HistoryExtent
+    /// Of the newest document that it knows.
+    public var version: TopologyVersion?
+
+    public var json: JSONValue {
+        [
+            "position": extent.position.json, "last_reign": .string("\(extent.reign)"),
+            "known_reign": .orNull(version.map { "\($0.reign)" }),
+            "known_generation": .orNull(version?.generation.rawValue),
+        ]
+    }
+
+    init(extent: HistoryExtent, version: TopologyVersion?) {
+        self.extent = extent
+        self.version = version
+    }
+
+    /// Nil when it is none.
+    init?(json: JSONValue) {
+        guard let extent = HistoryExtent(json: json) else { return nil }
+        self.extent = extent
+        if let reign = json["known_reign"]?.stringValue.flatMap(Reign.init(text:)),
+            let generation = json["known_generation"]?.unsigned
+        {
+            version = TopologyVersion(reign: reign, generation: Generation(generation))
+        }
+    }
+}
+
+extension HistoryExtent {
+    /// Of `position` and `last_reign`.
+    init?(json: JSONValue) {
+        guard let position = Position(json: json["position"]),
+            let reign = json["last_reign"]?.stringValue.flatMap(Reign.init(text:))
+        else { return nil }
+        self.init(reign: reign, position: position)
+    }
+}
+
 extension Node {
-    /// Promises to follow no reign below `reign`: on disk before `completion` is called, with the
-    /// position that this node has. A primary gives up the right to append.
+    /// Promises to follow no reign below `reign`: on disk before `completion` is called, with how far
+    /// this node's history goes. A primary gives up the right to append.
     public func promise(
         _ reign: Reign,
-        completion: @escaping @Sendable (Result<Position, PromiseRefusal>) -> Void
+        completion: @escaping @Sendable (Result<PromiseGiven, PromiseRefusal>) -> Void
     ) {
         let isQueued = control.enqueue { [self] in
             do throws(PromiseRefusal) {
@@ -30,8 +73,12 @@ extension Node {
     }
 
     /// On the control loop.
-    func keepPromise(_ reign: Reign) throws(PromiseRefusal) -> Position {
+    func keepPromise(_ reign: Reign) throws(PromiseRefusal) -> PromiseGiven {
         let promised = state.facts.promised
+        // A node that was removed may not know it yet: it must not fence those who do.
+        if let document = state.document, document.role(of: reign.holder) == nil {
+            throw .notMember
+        }
         if promised != reign {
             if let promised, promised > reign { throw .contested(by: promised) }
             if let known = state.document?.reign, known >= reign { throw .contested(by: known) }
@@ -42,7 +89,8 @@ extension Node {
             }
         }
         try holdStill(for: reign)
-        return state.engine?.state.position ?? .origin
+        return PromiseGiven(
+            extent: state.engine?.state.header.extent ?? .none, version: state.document?.version)
     }
 
     /// Takes nothing of lower reigns from here on.

@@ -43,7 +43,7 @@ extension Node {
             guard mayFollow(document) else { return }
             let upstreamNumber = state.claimedUpstream(document) ?? configured
             guard let upstream = document.node(numbered: upstreamNumber) else { return }
-            if let session, session.upstream == upstream { return }
+            if let session, session.upstream == upstream, !session.isStopped { return }
             session?.stop()
             follow(upstream, reason: fullSyncReason)
         case nil:
@@ -65,13 +65,11 @@ extension Node {
     /// nothing came of that promise, it asks around and opens a higher reign.
     private func reconsiderReign(_ document: TopologyDocument, _ number: NodeNumber) {
         guard state.engine != nil else { return }
-        if let promised = state.facts.promised, promised.holder != number, promised > document.reign
+        // A holder that has left the topology opens no reign any more.
+        if let promised = state.facts.promised, promised.holder != number,
+            promised > document.reign, document.role(of: promised.holder) != nil
         {
-            let waited =
-                UnixMilliseconds.now().rawValue
-                - min(
-                    state.since.rawValue, UnixMilliseconds.now().rawValue)
-            guard waited >= UInt64(Node.promisePatience.wholeMilliseconds),
+            guard state.inRoleFor >= Node.promisePatience,
                 let holder = peers.observation(of: promised.holder), holder.isReachable
             else { return }
         }
@@ -135,87 +133,6 @@ extension Node {
         log(
             .info, "following",
             ["upstream": upstream.name.rawValue, "address": upstream.address.url])
-    }
-
-    private func decideAfterBoot(_ completeness: Completeness) {
-        guard let engine = state.engine, let document = state.document,
-            let number = state.facts.number
-        else { return }
-        guard document.role(of: number) == .primary else {
-            // A newer document came meanwhile: somebody else reigns.
-            return state.setRole(.replica(nil), isFenced: true)
-        }
-        let decision = BootDecision(
-            own: document.version, last: engine.state.position.index,
-            peers: bootAnswers(document, number),
-            isComplete: completeness.isComplete, waited: undecidedFor,
-            recoverTimeout: options.recoverTimeout)
-        switch decision.action() {
-        case .wait:
-            return
-        case .follow:
-            // Its document was learned with its answer; the next beat follows it.
-            state.setRole(.replica(nil), isFenced: true)
-        case .takeTail(let peer):
-            guard let record = document.node(numbered: peer), tracker.beginTail() else { return }
-            _ = WorkerThread(name: "tail") { [self] in
-                let isAlike = takeTailAfterBoot(from: record)
-                tracker.endTail(unlike: isAlike ? nil : peer)
-                control.poke()
-            }
-        case .openReign(let unconfirmed):
-            openReignAfterBoot(engine, document, number, unconfirmed: unconfirmed)
-        }
-    }
-
-    /// What every peer said; entries of another history do not count as ahead.
-    private func bootAnswers(
-        _ document: TopologyDocument, _ number: NodeNumber
-    ) -> [NodeNumber: BootDecision.Peer?] {
-        var answers = peers.bootAnswers(document, except: number, lineage: state.facts.lineage)
-        for peer in answers.keys where tracker.isUnlike(peer) { answers[peer]??.position = nil }
-        return answers
-    }
-
-    private var undecidedFor: Duration {
-        let now = UnixMilliseconds.now().rawValue
-        return .milliseconds(Int64(now - min(now, state.since.rawValue)))
-    }
-
-    /// Takes what a replica has of this history and this node lost. On a thread that may wait.
-    ///
-    /// - Returns: False when its further entries are of another history.
-    private func takeTailAfterBoot(from record: NodeRecord) -> Bool {
-        do throws(PeerError) {
-            let entries = try fetchTail(from: record)
-            log(
-                .warning, "took entries that this node had lost",
-                ["node": record.name.rawValue, "entries": "\(entries)"])
-            return true
-        } catch {
-            state.note(NodeReport.Failure(code: error.code, detail: error.detail, at: .now()))
-            return error.code != "history-diverged"
-        }
-    }
-
-    /// Becomes primary again, in a reign that was never held before.
-    private func openReignAfterBoot(
-        _ engine: Engine, _ document: TopologyDocument, _ number: NodeNumber, unconfirmed: Bool
-    ) {
-        let reign = Reign(term: highestTerm(document) + 1, holder: number)
-        let address = options.address
-        let change = ChangeTopology(changedBy: "system", reason: "restart of the primary") {
-            current, _, note in
-            current.movingPrimary(to: number, reign: reign, note: note).flatMap { moved in
-                guard case .changed(let next) = moved,
-                    next.node(numbered: number)?.address != address,
-                    case .success(.changed(let addressed)) = next.updating(
-                        number, address: address, note: note)
-                else { return .success(moved) }
-                return .success(.changed(addressed))
-            }
-        }
-        if openReign(engine, reign, change) { state.isUnconfirmed = unconfirmed }
     }
 
     /// Becomes primary by a synced entry that opens `reign`. On the control loop.

@@ -35,6 +35,7 @@ extension Node {
             try factsFile.change {
                 $0.lineage = opened.state.header.lineage
                 $0.document = nil
+                $0.promised = nil
             }
         }
         try factsFile.change {

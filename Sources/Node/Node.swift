@@ -17,7 +17,9 @@ public import Topology
 /// | `Node+Following` | what a replica session needs of the node |
 /// | `Node+Adoption` | being taken into a cluster, and taking others in |
 /// | `Node+Members` | adding, removing and moving nodes |
-/// | `Node+Failover`, `Node+Promise` | becoming primary when the primary is gone |
+/// | `Node+Promise`, `Node+Bid` | promises, and what whoever wants to reign does with them |
+/// | `Node+Failover`, `Node+Boot` | who bids: a candidate, and a former primary after its restart |
+/// | `Node+Fork` | a detached node as the primary of a cluster of its own |
 /// | `Node+Claim` | following another node by the own decision |
 /// | `Node+Feeding` | what the source's end of replication needs of the node |
 /// | `Status/Node+Report`, `Status/Node+Sync` | what is told about all of this |

@@ -21,6 +21,8 @@ final class NodeState: Sendable {
         var foreign: Engine?
         var role: Role
         var since: UnixMilliseconds
+        /// The same moment by the clock that never jumps.
+        var sinceMonotonic = MonotonicTime.now()
         /// Of the session whose entries are taken; a new one makes the old one's results void.
         var session: UInt64 = 0
         var isUnconfirmed = false
@@ -48,6 +50,8 @@ final class NodeState: Sendable {
     var foreign: Engine? { core.withLock { $0.foreign } }
     var role: Role { core.withLock { $0.role } }
     var since: UnixMilliseconds { core.withLock { $0.since } }
+    /// How long the role has been what it is.
+    var inRoleFor: Duration { MonotonicTime.now() - core.withLock { $0.sinceMonotonic } }
     var facts: NodeFacts { factsFile.facts }
     var failure: NodeReport.Failure? { core.withLock { $0.failure } }
     var isFenced: Bool { core.withLock { $0.isFenced } }
@@ -72,13 +76,15 @@ final class NodeState: Sendable {
         if case .primary(let committer) = role { committer } else { nil }
     }
 
-    /// The newest document that this node knows: of its state, or told.
-    var document: TopologyDocument? {
-        let applied = engine?.state.catalog.topology
-        let told = facts.document
-        guard let applied, let told else { return applied ?? told }
-        return applied.version < told.version ? told : applied
+    /// The cluster that this node belongs to, with the newest document of it.
+    var membership: Membership {
+        Membership(facts: { self.facts }, applied: { self.engine?.state })
     }
+
+    var lineage: Lineage? { membership.lineage }
+
+    /// The newest document that this node knows: of its state, or told.
+    var document: TopologyDocument? { membership.document }
 
     /// This node's record in the newest document.
     var ownRecord: NodeRecord? {
@@ -88,9 +94,9 @@ final class NodeState: Sendable {
     /// Who this node is, for its peers.
     var identity: PeerIdentity {
         let facts = self.facts
-        let document = self.document
+        let (lineage, document) = membership.both
         return PeerIdentity(
-            lineage: facts.lineage, number: facts.number, name: facts.name.rawValue,
+            lineage: lineage, number: facts.number, name: facts.name.rawValue,
             reign: document?.reign, generation: document?.generation,
             claim: document.flatMap(claimedUpstream))
     }
@@ -106,6 +112,7 @@ final class NodeState: Sendable {
         core.withLock {
             $0.role = role
             $0.since = .now()
+            $0.sinceMonotonic = .now()
             $0.isFenced = isFenced
         }
     }
@@ -160,8 +167,9 @@ final class NodeState: Sendable {
     ///
     /// - Returns: Whether it was.
     func learn(_ document: TopologyDocument, of lineage: Lineage) throws(FileError) -> Bool {
-        guard facts.lineage == lineage else { return false }
-        if let known = self.document, known.version >= document.version { return false }
+        let own = membership
+        guard own.lineage == lineage else { return false }
+        if let known = own.document, known.version >= document.version { return false }
         try factsFile.change { $0.document = document }
         return true
     }

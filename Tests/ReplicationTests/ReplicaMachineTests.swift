@@ -72,10 +72,62 @@ import Topology
         #expect(machine.state == .fullSync(.empty, .prepare))
     }
 
-    @Test(arguments: [FullSyncReason.requested, .catalogDiffers, .empty])
-    func `a full sync that is wanted asks for no entries first`(reason: FullSyncReason) {
+    @Test(arguments: [FullSyncReason.requested, .catalogDiffers])
+    func `a full sync that is wanted begins when the upstream has what this node has`(
+        reason: FullSyncReason
+    ) {
         var machine = Self.machine(forced: reason)
-        #expect(machine.take(.connected, at: Self.at(0)) == [.startFullSync(reason)])
+        #expect(machine.take(.connected, at: Self.at(0)) == [.openStream(after: Self.here)])
+        let answer = Machine.HandshakeAnswer.accepted(reign: Self.reign, last: LogIndex(9))
+        #expect(machine.take(.answered(answer), at: Self.at(0)) == [.startFullSync(reason)])
+        #expect(machine.state == .fullSync(reason, .prepare))
+    }
+
+    @Test(arguments: [FullSyncReason.requested, .catalogDiffers])
+    func `a full sync that is wanted keeps what only this node has`(
+        reason: FullSyncReason
+    ) throws {
+        var machine = Self.machine(forced: reason)
+        _ = machine.take(.connected, at: Self.at(0))
+        let hints = try Self.hints(reign: Reign(term: 9, holder: Self.holder))
+        #expect(
+            machine.take(.answered(.diverged(hints, detail: "")), at: Self.at(0))
+                == [.keepDivergedTail(hints), .startFullSync(.historyDiverged)])
+    }
+
+    @Test func `two hashes in one reign are replaced on request alone, and all of it is kept`()
+        throws
+    {
+        let hints = try Self.hints(reign: Self.reign)
+        let answer = Machine.HandshakeAnswer.refused(code: "history-damaged", detail: "", hints)
+        var machine = Self.machine()
+        _ = machine.take(.connected, at: Self.at(0))
+        #expect(machine.take(.answered(answer), at: Self.at(0)).first == .closeLink)
+        #expect(machine.lastError?.code == "history-damaged")
+        var asked = Self.machine(forced: .requested)
+        _ = asked.take(.connected, at: Self.at(0))
+        #expect(
+            asked.take(.answered(answer), at: Self.at(0))
+                == [.keepDivergedTail(nil), .startFullSync(.requested)])
+    }
+
+    @Test func `a tail that could not be kept is tried again before anything is replaced`()
+        throws
+    {
+        var machine = Self.machine()
+        _ = machine.take(.connected, at: Self.at(0))
+        let hints = try Self.hints(reign: Reign(term: 9, holder: Self.holder))
+        let diverged = Machine.HandshakeAnswer.diverged(hints, detail: "")
+        #expect(
+            machine.take(.answered(diverged), at: Self.at(0))
+                == [.keepDivergedTail(hints), .startFullSync(.historyDiverged)])
+        _ = machine.take(.failed(.tailNotKept("no space")), at: Self.at(0))
+        #expect(machine.state.word == .backoff)
+        _ = machine.take(.tick, at: Self.at(10))
+        #expect(machine.take(.connected, at: Self.at(10)) == [.openStream(after: Self.here)])
+        #expect(
+            machine.take(.answered(diverged), at: Self.at(10))
+                == [.keepDivergedTail(hints), .startFullSync(.historyDiverged)])
     }
 
     @Test func `who gives up his own history asks first where the histories part`() throws {

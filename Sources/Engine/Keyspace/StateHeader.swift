@@ -24,6 +24,9 @@ public struct StateHeader: Equatable, Sendable {
         reign: Reign(term: 0, holder: NodeNumber(rawValue: 0)),
         time: UnixMilliseconds(rawValue: 0), catalogDigest: .zero, catalogIndex: .zero)
 
+    /// How far the history goes that the state is of.
+    public var extent: HistoryExtent { HistoryExtent(reign: reign, position: position) }
+
     func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: 96)
         writer.little(StateHeader.formatVersion)

@@ -27,8 +27,8 @@ enum PeerReign {
         }
         call.node.promise(reign) { result in
             switch result {
-            case .success(let position):
-                call.respond(.json(["position": position.json, "reign": .string("\(reign)")]))
+            case .success(let given):
+                call.respond(.json(given.json))
             case .failure(let refusal):
                 call.respond(Problem(refusal))
             }

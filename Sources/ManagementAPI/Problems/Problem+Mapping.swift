@@ -164,6 +164,10 @@ extension Problem {
             self = Problem.conflict(
                 "reign-contested", "This node knows reign \(reign) already, which is not below it."
             ).with("reign", .string("\(reign)"))
+        case .notMember:
+            self = .conflict(
+                "not-in-topology",
+                "The node that asks has no role in the topology that this node knows.")
         case .failed(let detail):
             self = .internalError("The promise cannot be kept: \(Sentence.of(detail))")
         }
@@ -202,6 +206,12 @@ extension Problem {
                 Fault(
                     pointer: "/upstream", code: TopologyFault.Code.unknownNode.rawValue,
                     detail: "There is no other node \(name).")
+            ])
+        case .ownFollower(let name):
+            self = .validationFailed([
+                Fault(
+                    pointer: "/upstream", code: TopologyFault.Code.cycle.rawValue,
+                    detail: "\(name) follows this node, so this node cannot follow it.")
             ])
         case .failed(let detail):
             self = .internalError("The claim cannot be kept: \(Sentence.of(detail))")

@@ -40,9 +40,7 @@ final class OperationTracker: Sendable {
         var looks = 0
         /// Operations of this node that are not in its log: it has no right to append yet.
         var local: [String: OperationRecord] = [:]
-        var isTakingTail = false
-        /// Nodes whose entries beyond this one's are of another history.
-        var unlike: Set<NodeNumber> = []
+        var isBidding = false
         /// The resync that this node, as a replica, did last.
         var lastResync: String?
     }
@@ -104,22 +102,15 @@ final class OperationTracker: Sendable {
 
     func endLook() { tracked.withLock { $0.looks -= 1 } }
 
-    func beginTail() -> Bool {
+    /// False while a bid of a former primary runs already.
+    func beginBid() -> Bool {
         tracked.withLock { tracked in
-            defer { tracked.isTakingTail = true }
-            return !tracked.isTakingTail
+            defer { tracked.isBidding = true }
+            return !tracked.isBidding
         }
     }
 
-    /// With `unlike` the node's further entries were found to be of another history.
-    func endTail(unlike number: NodeNumber?) {
-        tracked.withLock { tracked in
-            tracked.isTakingTail = false
-            if let number { tracked.unlike.insert(number) }
-        }
-    }
-
-    func isUnlike(_ number: NodeNumber) -> Bool { tracked.withLock { $0.unlike.contains(number) } }
+    func endBid() { tracked.withLock { $0.isBidding = false } }
 
     /// Whether this node has not yet started over for that operation.
     func isNewResync(_ id: String) -> Bool {
@@ -203,7 +194,7 @@ final class OperationTracker: Sendable {
         let isIn =
             report.running?.state == .streaming
             || status.map {
-                $0.lineage == node.state.facts.lineage && $0.number == member.number
+                $0.lineage == node.state.lineage && $0.number == member.number
             } ?? false
         let verdict = tracked.withLock { tracked -> Verdict in
             guard var course = tracked.byID[record.id], !course.isEnding else { return .goesOn }

@@ -11,7 +11,7 @@ struct PeerStatus: Sendable {
     var document: TopologyDocument?
     /// It follows no reign below this one.
     var promised: Reign?
-    var position: Position
+    var extent: HistoryExtent
     /// Whether the node may be adopted without losing anything.
     var holdsUserData: Bool
     /// Nodes of its own cluster besides itself.
@@ -27,7 +27,8 @@ struct PeerStatus: Sendable {
             "generation": .orNull(document?.generation.rawValue),
             "document": .orNull(document.map { Hex.encode($0.encoded()) }),
             "promised": .orNull(promised.map { "\($0)" }),
-            "position": position.json,
+            "position": extent.position.json,
+            "last_reign": .string("\(extent.reign)"),
             "holds_user_data": .bool(holdsUserData),
             "followers": JSONValue(followers),
             "node": report.json,
@@ -36,7 +37,7 @@ struct PeerStatus: Sendable {
 
     init(
         name: String, number: NodeNumber?, lineage: Lineage?, document: TopologyDocument?,
-        promised: Reign?, position: Position, holdsUserData: Bool, followers: Int,
+        promised: Reign?, extent: HistoryExtent, holdsUserData: Bool, followers: Int,
         report: NodeReport
     ) {
         self.name = name
@@ -44,14 +45,14 @@ struct PeerStatus: Sendable {
         self.lineage = lineage
         self.document = document
         self.promised = promised
-        self.position = position
+        self.extent = extent
         self.holdsUserData = holdsUserData
         self.followers = followers
         self.report = report
     }
 
     init?(json: JSONValue) {
-        guard let name = json["name"]?.stringValue, let position = Position(json: json["position"]),
+        guard let name = json["name"]?.stringValue, let extent = HistoryExtent(json: json),
             let holdsUserData = json["holds_user_data"]?.boolValue,
             let report = json["node"].flatMap(NodeReport.init(json:))
         else { return nil }
@@ -62,7 +63,7 @@ struct PeerStatus: Sendable {
         document = json["document"]?.stringValue.flatMap(Hex.decode)
             .flatMap { TopologyDocument(decoding: $0) }
         promised = json["promised"]?.stringValue.flatMap(Reign.init(text:))
-        self.position = position
+        self.extent = extent
         self.holdsUserData = holdsUserData
         followers = json["followers"]?.integerValue.flatMap(Int.init(exactly:)) ?? 0
         self.report = report
@@ -76,6 +77,8 @@ struct PeerObservation: Sendable {
     var heardAt: UnixMilliseconds?
     /// When it was last asked.
     var askedAt: UnixMilliseconds
+    /// The same moment by the clock that never jumps.
+    var asked = MonotonicTime.now()
     /// Why the last call failed; nil when it was answered.
     var failure: NodeReport.Failure?
 

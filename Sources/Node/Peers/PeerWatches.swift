@@ -58,18 +58,18 @@ final class PeerWatches: Sendable {
         for watch in watches.withLock({ Array($0.values) }) { watch.poke() }
     }
 
-    /// What every peer of the document has answered since this process began.
+    /// What every node with a role has answered since this process began.
     func bootAnswers(
         _ document: TopologyDocument, except own: NodeNumber, lineage: Lineage?
     ) -> [NodeNumber: BootDecision.Peer?] {
         var answers: [NodeNumber: BootDecision.Peer?] = [:]
-        for record in document.nodes where record.number != own {
-            let status = observation(of: record.number)?.status
+        for record in document.peers(of: own) {
+            let seen = observation(of: record.number)
             answers[record.number] = .some(
-                status.map { status in
+                seen?.status.map { status in
                     BootDecision.Peer(
                         version: status.document?.version, isSameLineage: status.lineage == lineage,
-                        position: status.position.index)
+                        extent: status.extent, isReachable: seen?.isReachable ?? false)
                 })
         }
         return answers
@@ -130,6 +130,7 @@ final class PeerWatch: Sendable {
 
     private func visit(_ node: Node, _ client: PeerClient) {
         let askedAt = UnixMilliseconds.now()
+        let asked = MonotonicTime.now()
         do throws(PeerError) {
             if let refusal = node.refusal(of: record.address) { throw .unreachable(refusal) }
             let answer = try client.call("GET", "/replication/topology")
@@ -140,6 +141,7 @@ final class PeerWatch: Sendable {
                 observation.status = status
                 observation.heardAt = .now()
                 observation.askedAt = askedAt
+                observation.asked = asked
                 observation.failure = nil
             }
             try node.act(on: status, of: record, client)
@@ -147,6 +149,7 @@ final class PeerWatch: Sendable {
             guard error != .cancelled else { return }
             observe { observation in
                 observation.askedAt = askedAt
+                observation.asked = asked
                 observation.failure = NodeReport.Failure(
                     code: error.code, detail: error.detail, at: .now())
             }

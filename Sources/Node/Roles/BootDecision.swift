@@ -2,21 +2,24 @@ import Log
 import Platform
 import Topology
 
-/// Whether a former primary may open a new reign after its restart. Pure.
+/// Whether a former primary may bid for a new reign after its restart. Pure.
 ///
-/// It is a failover to itself: nobody may have been promoted meanwhile, and nobody may hold
-/// entries of its history that it lacks.
+/// It is a failover to itself: nobody may have been promoted meanwhile, and nobody may hold entries
+/// of its history that it lacks. With `min_in_sync_replicas` k ≥ 1 it needs as many promises as any
+/// candidate: whoever hears fewer cannot know that another node did not acknowledge entries, in a
+/// reign that this one has not heard of.
 struct BootDecision {
-    /// What a peer said, or that it said nothing yet.
+    /// What a peer said since this process began, or that it said nothing yet.
     struct Peer {
         var version: TopologyVersion?
         var isSameLineage: Bool
-        var position: LogIndex?
+        var extent: HistoryExtent
+        /// Whether the last question was answered.
+        var isReachable: Bool
     }
 
-    var own: TopologyVersion
-    var last: LogIndex
-    /// By node; without an answer yet, nil.
+    var document: TopologyDocument
+    /// By node that has a role; without an answer yet, nil.
     var peers: [NodeNumber: Peer?]
     /// Whether nothing that was ever acknowledged can be missing here: it stopped in order, or the
     /// page cache survived, or every entry was synced.
@@ -25,32 +28,41 @@ struct BootDecision {
     var recoverTimeout: Duration
 
     enum Action: Equatable {
-        case openReign(unconfirmed: Bool)
+        /// Collects promises, takes what a peer has beyond this node, and opens a reign.
+        case bid(unconfirmed: Bool)
         /// A newer document is known to this peer.
         case follow(NodeNumber)
-        /// A peer has entries of this history that this node lacks.
-        case takeTail(from: NodeNumber)
+        /// For answers, or for the nodes without which no reign may be opened.
         case wait
     }
 
     /// How long peers may take to answer when nothing can be missing.
     static let courtesy: Duration = .milliseconds(1000)
 
+    /// Who would promise, this node among them.
+    var promises: FailoverDecision {
+        FailoverDecision(
+            replicas: document.replicas.count, minInSyncReplicas: document.minInSyncReplicas,
+            promises: 1 + answers.count { $0.value.isReachable })
+    }
+
+    private var answers: [NodeNumber: Peer] {
+        peers.compactMapValues { $0 }.filter(\.value.isSameLineage)
+    }
+
     func action() -> Action {
-        let answers = peers.compactMapValues { $0 }.filter(\.value.isSameLineage)
-        let newer = answers.filter { ($0.value.version ?? own) > own }
-        if let newest = newer.max(by: { ($0.value.version ?? own) < ($1.value.version ?? own) }) {
+        let own = document.version
+        let newest = answers.max { a, b in
+            (a.value.version ?? own, b.key) < (b.value.version ?? own, a.key)
+        }
+        if let newest, let version = newest.value.version, version > own {
             return .follow(newest.key)
         }
-        let ahead = answers.filter { ($0.value.position ?? .zero) > last }
-        if let furthest = ahead.max(by: {
-            ($0.value.position ?? last) < ($1.value.position ?? last)
-        }) {
-            return .takeTail(from: furthest.key)
-        }
-        let everybodyAnswered = peers.values.allSatisfy { $0 != nil }
-        if everybodyAnswered { return .openReign(unconfirmed: false) }
+        let mustBeExclusive = document.minInSyncReplicas > 0
         let patience = isComplete ? BootDecision.courtesy : recoverTimeout
-        return waited >= patience ? .openReign(unconfirmed: !isComplete) : .wait
+        let everybodyAnswered = peers.values.allSatisfy { $0 != nil }
+        guard everybodyAnswered || waited >= patience else { return .wait }
+        guard !mustBeExclusive || promises.isExclusive else { return .wait }
+        return .bid(unconfirmed: !everybodyAnswered && !isComplete && !mustBeExclusive)
     }
 }

@@ -166,7 +166,7 @@ extension Node {
             UnixMilliseconds.now().rawValue - min(heardAt.rawValue, UnixMilliseconds.now().rawValue)
         let isCurrent = age < UInt64(Node.observationAgeMax.wholeMilliseconds)
         let isMember =
-            (status.lineage == state.facts.lineage && status.number == record.number)
+            (status.lineage == state.lineage && status.number == record.number)
             || link?.state == .streaming
         report.vetoes = [.init(code: "unreachable", detail: "the node does not answer")]
         guard isCurrent, seen.isReachable else { return report }

@@ -105,10 +105,10 @@ extension Node {
         return NodeObservation(
             number: record.number, name: status.flatMap { NodeName($0.name) },
             isReachable: seen.isReachable,
-            isSameLineage: status.map { $0.lineage == state.facts.lineage },
+            isSameLineage: status.map { $0.lineage == state.lineage },
             role: status?.report.running?.role, state: status?.report.running?.state,
             upstream: upstream, version: status?.document?.version,
-            applied: status?.position.index, catalogAgrees: catalogAgrees(status?.report),
+            applied: status?.extent.position.index, catalogAgrees: catalogAgrees(status?.report),
             observedAt: seen.heardAt ?? seen.askedAt)
     }
 

@@ -11,6 +11,8 @@ extension LinkRunner {
         /// Why it was broken off from this side.
         var failure: Failure?
         var isSessionOver = false
+        /// What is to be done instead of streaming.
+        var instead: [Action]?
     }
 
     /// Follows the upstream's log until the link ends. Blocks for as long as it lasts.
@@ -33,22 +35,23 @@ extension LinkRunner {
         do throws(PeerError) {
             try client.stream(
                 path, deadlines: FetchDeadlines(),
-                onHead: { head in accept(head) ? nil : "the upstream's head is not acceptable" },
+                onHead: { head in accept(head, &course) ? nil : "the upstream's head is not acceptable" },
                 onBytes: { bytes in consume(bytes, into: engine, &course) })
         } catch {
             if course.isSessionOver { return [] }
-            return session.take(event(for: error))
+            return course.instead ?? session.take(event(for: error))
         }
         if course.isSessionOver {
             endSession()
             return []
         }
-        return session.take(
-            .failed(course.failure ?? .unreachable("the upstream ended the stream")))
+        return course.instead
+            ?? session.take(
+                .failed(course.failure ?? .unreachable("the upstream ended the stream")))
     }
 
     /// Takes in the head of a stream that begins.
-    private func accept(_ head: ResponseHead) -> Bool {
+    private func accept(_ head: ResponseHead, _ course: inout Course) -> Bool {
         guard let peer = PeerIdentity(header: head.header),
             let last = head.header(Feed.lastIndexHeader).flatMap({ UInt64(decimal: $0) }),
             peer.lineage == environment.identity().lineage
@@ -56,6 +59,10 @@ extension LinkRunner {
         let wasSyncing = session.read { $0.machine.pendingSync != nil }
         let actions = session.take(
             .answered(.accepted(reign: peer.reign, last: LogIndex(last))))
+        if case .fullSync(_, .prepare) = session.read({ $0.machine.state }) {
+            course.instead = actions
+            return false
+        }
         guard performInline(actions) else { return false }
         if !wasSyncing { environment.finished(.partial) }
         return true

@@ -41,7 +41,8 @@ public struct ReplicaMachine: Sendable {
     private var lastReign: Reign
     /// The full sync that has to be finished.
     public private(set) var pendingSync: FullSyncReason?
-    /// Entries that only this node has were copied already, or there are none.
+    /// Entries that only this node has were copied already, or there are none: the full sync that is
+    /// pending needs no answer of the upstream any more.
     private var hasKeptTail = false
     /// While catching up: the index to reach before the swap.
     private var catchUpTarget: LogIndex?
@@ -167,12 +168,10 @@ public struct ReplicaMachine: Sendable {
         }
     }
 
-    /// The connection stands: asks for entries, or for a snapshot.
+    /// The connection stands: asks for entries, which is how histories are compared, or for a snapshot.
     private mutating func begin(at now: MonotonicTime) -> [Action] {
-        // For a divergence, the upstream's answer to our position says what has to be kept.
-        if let reason = pendingSync,
-            reason != .historyDiverged || hasKeptTail || position == nil
-        {
+        // The upstream's answer to our position says what has to be kept before it is replaced.
+        if let reason = pendingSync, hasKeptTail || position == nil {
             return startSync(reason, at: now)
         }
         guard let position else { return startSync(.empty, at: now) }
@@ -181,6 +180,7 @@ public struct ReplicaMachine: Sendable {
 
     private mutating func startSync(_ reason: FullSyncReason, at now: MonotonicTime) -> [Action] {
         pendingSync = reason
+        hasKeptTail = true
         _ = enter(.fullSync(reason, .prepare), at: now)
         return [.startFullSync(reason)]
     }
@@ -211,14 +211,16 @@ extension ReplicaMachine {
                 catchUpTarget = last
                 return swapIfCaughtUp(at: now)
             }
-            pendingSync = nil
+            if let reason = pendingSync {
+                // Wanted although the upstream has all that this node has: nothing to be kept.
+                return startSync(reason, at: now)
+            }
             _ = enter(.streaming, at: now)
             return [.acknowledge(atOnce: true)]
         case .notRetained(let hints, let detail):
             if case .fullSync = state { return staleSnapshot(detail, at: now, chance: chance) }
             // A log that begins behind this node's position may also be of another history.
             let reason = pendingSync ?? .positionNotRetained
-            hasKeptTail = true
             let keep = hints.map { [Action.keepDivergedTail($0)] } ?? []
             return keep + startSync(reason, at: now)
         case .diverged(let hints, let detail):
@@ -239,6 +241,10 @@ extension ReplicaMachine {
             if pendingSync == .historyDiverged, let hints, state == .handshake {
                 return startDivergedSync(hints, at: now)
             }
+            // Where two hashes of one reign part cannot be told: all of the log is kept.
+            if let reason = pendingSync, code == "history-damaged", state == .handshake {
+                return [.keepDivergedTail(nil)] + startSync(reason, at: now)
+            }
             return fail(.refused(code, detail), at: now, chance: chance)
         }
     }
@@ -246,8 +252,7 @@ extension ReplicaMachine {
     private mutating func startDivergedSync(
         _ hints: HistoryHints?, at now: MonotonicTime
     ) -> [Action] {
-        hasKeptTail = true
-        return [.keepDivergedTail(hints)] + startSync(.historyDiverged, at: now)
+        [.keepDivergedTail(hints)] + startSync(.historyDiverged, at: now)
     }
 
     /// The log has gone on without us since the snapshot was taken: another snapshot.

@@ -77,7 +77,8 @@ public final class ReplicaSession: Sendable {
         environment.statusChanged()
     }
 
-    var isStopped: Bool { control.withLock { $0.isStopped } }
+    /// Whether it has ended: it is never taken up again.
+    public var isStopped: Bool { control.withLock { $0.isStopped } }
 
     /// What the session does now. Never waits for disk or network.
     public var status: ReplicaStatus {

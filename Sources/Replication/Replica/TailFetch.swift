@@ -14,7 +14,7 @@ public enum TailFetch {
     ///   - client: Of the peer.
     ///   - position: Where this node stands.
     ///   - deadline: Checked between answers.
-    ///   - apply: Applies entries; false ends the fetch.
+    ///   - apply: Applies entries; false when the node does not want them any more.
     /// - Returns: How many entries came.
     /// - Throws: ``PeerError``; what came before was applied.
     public static func run(
@@ -32,9 +32,11 @@ public enum TailFetch {
             stream.push(bytes)
             do {
                 while let run = try stream.nextRun(bytesMax: 1 << 20) {
-                    guard try apply(run.records, run.encoded) else { return entries }
+                    guard try apply(run.records, run.encoded) else { throw PeerError.cancelled }
                     entries += UInt64(run.records.count)
                 }
+            } catch let error as PeerError {
+                throw error
             } catch {
                 throw .badAnswer("the entries do not follow this history: \(error)")
             }

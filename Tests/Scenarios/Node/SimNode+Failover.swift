@@ -5,18 +5,13 @@ import Topology
 @testable import Node
 @testable import Replication
 
-/// The rules of `Node+Failover`: look, promises, tail, reign.
+/// The rules of `Node+Failover` and `Node+Fork`.
 extension SimNode {
     /// A failover under way.
     final class Failover {
         let document: TopologyDocument
         let number: NodeNumber
         let acceptsDataLoss: Bool
-        var heard: Set<NodeNumber> = []
-        var reachable = 1
-        var promises = 1
-        var furthest: (record: NodeRecord, extent: Extent)?
-        var isContested = false
 
         init(_ document: TopologyDocument, _ number: NodeNumber, _ acceptsDataLoss: Bool) {
             self.document = document
@@ -24,7 +19,9 @@ extension SimNode {
             self.acceptsDataLoss = acceptsDataLoss
         }
 
-        var others: [NodeRecord] { document.nodes.filter { $0.number != number } }
+        func risk(_ promises: Int) -> String? {
+            acceptsDataLoss ? nil : decision(promises).risk
+        }
 
         func decision(_ promises: Int) -> FailoverDecision {
             FailoverDecision(
@@ -53,96 +50,57 @@ extension SimNode {
         log("failover: \(why)")
     }
 
-    /// Goes on once, after everybody has answered or the time is over.
-    private func gather(
-        _ failover: Failover, _ ask: (NodeRecord, @escaping () -> Void) -> Void,
-        then: @escaping () -> Void
-    ) {
-        let process = self.process
-        var isOver = false
-        func go() {
-            guard !isOver, isUp, self.process == process, self.failover === failover else { return }
-            isOver = true
-            then()
-        }
-        var open = failover.others.count
-        for record in failover.others {
-            ask(record) {
-                open -= 1
-                if open == 0 { go() }
-            }
-        }
-        world.after(Node.promiseTimeout) { go() }
-    }
-
     private func look(_ failover: Failover) {
-        gather(failover) { record, answered in
+        var reachable = 1
+        gather(failover.document.peers(of: failover.number)) { record, answered in
             look(at: record, timeout: Node.promiseTimeout) { status in
-                if status != nil { failover.reachable += 1 }
+                if status != nil { reachable += 1 }
                 answered()
             }
         } then: { [self] in
-            if !failover.acceptsDataLoss, let risk = failover.decision(failover.reachable).risk {
-                return end(failover, risk)
-            }
-            collectPromises(failover)
-        }
-    }
-
-    private func collectPromises(_ failover: Failover) {
-        let reign = Reign(term: highestTerm(failover.document) + 1, holder: failover.number)
-        guard let own = promise(reign) else { return end(failover, "this node knows a higher one") }
-        gather(failover) { record, answered in
-            guard let peer = world.node(at: record.address) else { return }
-            world.call(
-                self, peer, timeout: Node.promiseTimeout,
-                handle: { () -> Extent?? in
-                    guard peer.admits(self) else { return nil }
-                    let process = peer.process
-                    let answer = peer.promise(reign)
-                    // A process that ended in between answers nothing.
-                    return peer.process == process ? .some(answer) : nil
-                }
-            ) { result in
+            guard self.failover === failover else { return }
+            if let risk = failover.risk(reachable) { return end(failover, risk) }
+            let bid = makeBid(failover.document, failover.number)
+            collectPromises(bid) { [self] result in
+                guard self.failover === failover else { return }
                 switch result {
-                case .success(let extent?):
-                    failover.promises += 1
-                    if extent > max(own, failover.furthest?.extent ?? own) {
-                        failover.furthest = (record, extent)
-                    }
-                case .success(nil): failover.isContested = true
-                case .failure: break
+                case .failure(let failure): end(failover, failure.detail)
+                case .success(let promises): go(on: bid, promises, failover)
                 }
-                answered()
-            }
-        } then: { [self] in
-            if failover.isContested { return end(failover, "reign \(reign) is contested") }
-            let decision = failover.decision(failover.promises)
-            if !failover.acceptsDataLoss, let risk = decision.risk { return end(failover, risk) }
-            guard world.passes(.promisesCollected, self) else { return }
-            guard let furthest = failover.furthest else { return reignNow(reign, failover, true) }
-            takeTail(from: furthest.record) { [self] isWhole in
-                guard isWhole || failover.acceptsDataLoss else {
-                    return end(failover, "the tail of \(furthest.record.name) is missing")
-                }
-                reignNow(reign, failover, isWhole)
             }
         }
     }
 
-    private func reignNow(_ reign: Reign, _ failover: Failover, _ isWhole: Bool) {
-        guard self.failover === failover else { return }
-        // A node that was taken in anew meanwhile has another number: its reign would be another's.
-        guard facts.number == failover.number, facts.promised == reign, self.reign == nil,
-            let store, reign > store.state.reign
-        else { return end(failover, "another node took a higher reign") }
-        if !failover.decision(failover.promises).isExclusive || !isWhole {
-            world.watch.excuse("\(name) took reign \(reign) with data loss accepted")
+    private func go(on bid: Bid, _ promises: PromiseTally, _ failover: Failover) {
+        if let risk = failover.risk(promises.count) { return end(failover, risk) }
+        guard let furthest = promises.furthest else {
+            return reignNow(bid, promises, failover, isWhole: true)
+        }
+        takeTail(from: furthest, for: bid) { [self] isWhole in
+            guard self.failover === failover else { return }
+            guard isWhole || failover.acceptsDataLoss else {
+                return end(failover, "the tail of \(furthest.name) is missing")
+            }
+            if let document, document.version > bid.document.version {
+                return end(failover, "the tail brings a newer topology")
+            }
+            reignNow(bid, promises, failover, isWhole: isWhole)
+        }
+    }
+
+    private func reignNow(
+        _ bid: Bid, _ promises: PromiseTally, _ failover: Failover, isWhole: Bool
+    ) {
+        guard stands(bid), let store, bid.reign > store.state.reign else {
+            return end(failover, "another node took a higher reign")
+        }
+        if !failover.decision(promises.count).isExclusive || !isWhole {
+            world.watch.excuse("\(name) took reign \(bid.reign) with data loss accepted")
         }
         session?.stop()
         beginSession()
-        guard openReign(reign) else { return end(failover, "the entry could not be written") }
-        end(failover, "done, with \(failover.promises) promises")
+        guard openReign(bid.reign) else { return end(failover, "the entry could not be written") }
+        end(failover, "done, with \(promises.count) promises")
         for record in document?.nodes ?? [] where record.number != facts.number { look(at: record) }
     }
 
@@ -159,12 +117,17 @@ extension SimNode {
             NodeRecord(number: number, name: name, address: address), term: reign.term,
             generation: known.generation.next, note: ChangeNote(at: wallClock, by: "fork"))
         log("forks")
-        guard openReign(reign, with: .founding(lineage, founding)) else { return }
-        changeFacts {
-            $0.lineage = lineage
-            $0.forking = nil
-            $0.document = nil
-            $0.promised = nil
+        guard openReign(reign, with: .founding(lineage, founding)), world.passes(.forked, self)
+        else { return }
+        // Peers may look in between.
+        world.after(.milliseconds(5)) { [self, process] in
+            guard process == self.process else { return }
+            changeFacts {
+                $0.lineage = lineage
+                $0.forking = nil
+                $0.document = nil
+                $0.promised = nil
+            }
         }
     }
 

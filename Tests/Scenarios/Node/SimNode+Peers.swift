@@ -12,16 +12,17 @@ struct SimStatus {
     var lineage: Lineage?
     var document: TopologyDocument?
     var promised: Reign?
-    var position: Position
+    var extent: HistoryExtent
     var holdsUserData: Bool
 }
 
 /// The rules of `PeerWatches` and `Node+Adoption`.
 extension SimNode {
     var status: SimStatus {
-        SimStatus(
-            name: name, number: facts.number, lineage: facts.lineage, document: document,
-            promised: facts.promised, position: position, holdsUserData: holdsUserData)
+        let (lineage, document) = membership.both
+        return SimStatus(
+            name: name, number: facts.number, lineage: lineage, document: document,
+            promised: facts.promised, extent: extent, holdsUserData: holdsUserData)
     }
 
     private var holdsUserData: Bool {
@@ -61,7 +62,7 @@ extension SimNode {
     }
 
     private func act(on status: SimStatus, of record: NodeRecord, _ peer: SimNode) {
-        guard let lineage = facts.lineage, let document else { return }
+        guard case (let lineage?, let document?) = membership.both else { return }
         let isSame = status.lineage == lineage
         if isSame, let theirs = status.document, theirs.version > document.version {
             return learn(theirs, of: lineage)
@@ -123,7 +124,7 @@ extension SimNode {
 
     /// Another lineage is refused, as the gate of `/replication/` does.
     func admits(_ peer: SimNode) -> Bool {
-        facts.lineage == nil || facts.lineage == peer.facts.lineage
+        membership.lineage == nil || membership.lineage == peer.membership.lineage
     }
 
     // MARK: - Tails
@@ -137,16 +138,14 @@ extension SimNode {
                 .prefix(20))
     }
 
-    /// Applies what a peer has beyond this node, piece by piece.
+    /// Applies what a promiser has beyond this node, piece by piece.
     ///
     /// `done` is told whether all of it came.
-    func takeTail(from record: NodeRecord, done: @escaping (Bool) -> Void) {
-        // Whoever follows another by now takes nothing beside its session.
-        guard let peer = world.node(at: record.address), store != nil, session == nil else {
+    func takeTail(from record: NodeRecord, for bid: Bid, done: @escaping (Bool) -> Void) {
+        guard let peer = world.node(at: record.address), store != nil, stands(bid) else {
             return done(false)
         }
-        let session = beginSession()
-        takeTail(from: peer, session, done)
+        takeTail(from: peer, beginSession(), done)
     }
 
     private func takeTail(from peer: SimNode, _ session: Int, _ done: @escaping (Bool) -> Void) {
@@ -159,7 +158,6 @@ extension SimNode {
                 return done(false)
             }
             guard let records = answer else {
-                if let number = peer.facts.number { unlike.insert(number) }
                 log("is not on the history of \(peer.name)")
                 return done(false)
             }

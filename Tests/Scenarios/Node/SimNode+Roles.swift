@@ -50,7 +50,9 @@ extension SimNode {
 
     private func reconsiderReign(_ document: TopologyDocument, _ number: NodeNumber) {
         guard store != nil else { return }
-        if let promised = facts.promised, promised.holder != number, promised > document.reign {
+        if let promised = facts.promised, promised.holder != number, promised > document.reign,
+            document.role(of: promised.holder) != nil
+        {
             guard waited >= Node.promisePatience,
                 observations[promised.holder]?.isReachable ?? false
             else { return }
@@ -59,10 +61,7 @@ extension SimNode {
         log("asks around; no other node reigns")
     }
 
-    private var waited: Duration {
-        let now = wallClock.rawValue
-        return .milliseconds(Int64(now - min(now, since.rawValue)))
-    }
+    private var waited: Duration { world.now - since }
 
     private func outgrowPromises(_ reign: Reign, _ document: TopologyDocument) {
         let isHeldUp = document.nodes.contains { record in
@@ -93,60 +92,6 @@ extension SimNode {
         beginSession()
         setRole(.replica(SimSession(self, upstream, forced: forced)))
         log("follows \(upstream.name)")
-    }
-
-    // MARK: - Boot
-
-    private func decideAfterBoot() {
-        guard let store, let document, let number = facts.number else { return }
-        guard document.role(of: number) == .primary else {
-            return setRole(.replica(nil), isFenced: true)
-        }
-        var peers: [NodeNumber: BootDecision.Peer?] = [:]
-        for record in document.nodes where record.number != number {
-            peers[record.number] = .some(
-                observations[record.number].map { seen in
-                    BootDecision.Peer(
-                        version: seen.status.document?.version,
-                        isSameLineage: seen.status.lineage == facts.lineage,
-                        position: unlike.contains(record.number)
-                            ? nil : seen.status.position.index)
-                })
-        }
-        let decision = BootDecision(
-            own: document.version, last: store.state.position.index, peers: peers,
-            isComplete: completeness, waited: waited, recoverTimeout: .seconds(10))
-        switch decision.action() {
-        case .wait: return
-        case .follow: setRole(.replica(nil), isFenced: true)
-        case .takeTail(let peer):
-            // Of several that are as far the real one takes any: here the first, for the seed's sake.
-            let index = observations[peer]?.status.position.index
-            let first = document.nodes.first {
-                $0.number != number && !unlike.contains($0.number)
-                    && observations[$0.number]?.status.position.index == index
-            }
-            guard let first, !isTakingTail else { return }
-            isTakingTail = true
-            takeTail(from: first) { [self] _ in isTakingTail = false }
-        case .openReign(let unconfirmed):
-            if peers.values.contains(where: { $0 == nil }) {
-                world.watch.excuse("\(name) opened a reign though not everybody had answered")
-            }
-            let reign = Reign(term: highestTerm(document) + 1, holder: number)
-            log("opens reign \(reign) after its boot\(unconfirmed ? ", unconfirmed" : "")")
-            _ = openReign(reign)
-        }
-    }
-
-    func highestTerm(_ document: TopologyDocument) -> UInt32 {
-        var term = max(
-            document.reign.term, facts.promised?.term ?? 0, store?.state.reign.term ?? 0)
-        for record in document.nodes {
-            let status = observations[record.number]?.status
-            term = max(term, status?.document?.reign.term ?? 0, status?.promised?.term ?? 0)
-        }
-        return term
     }
 
     /// Becomes primary by a synced entry that moves the primary here.
@@ -242,16 +187,9 @@ extension SimNode {
 
     // MARK: - Promises and claims
 
-    /// How far a history goes: one of a higher reign goes further than any of a lower one.
-    struct Extent: Comparable {
-        var reign: Reign
-        var index: LogIndex
-
-        static func < (a: Extent, b: Extent) -> Bool { (a.reign, a.index) < (b.reign, b.index) }
-    }
-
-    /// - Returns: How far the own history goes; nil when a higher reign is known here.
-    func promise(_ reign: Reign) -> Extent? {
+    /// - Returns: What the node says with its promise; nil when it does not promise.
+    func promise(_ reign: Reign) -> PromiseGiven? {
+        if let document, document.role(of: reign.holder) == nil { return nil }
         if facts.promised != reign {
             if let promised = facts.promised, promised > reign { return nil }
             if let known = document?.reign, known >= reign { return nil }
@@ -270,14 +208,15 @@ extension SimNode {
         case .primary, .replica(nil), .undecided: break
         }
         log("promises to follow none below \(reign)")
-        return Extent(reign: store?.state.reign ?? .none, index: position.index)
+        return PromiseGiven(extent: extent, version: document?.version)
     }
 
     func claim(_ upstream: SimNode) {
         guard isUp, reign == nil, let document, let number = facts.number,
             case .replica(let configured) = document.role(of: number),
             let other = upstream.facts.number, other != number,
-            document.node(numbered: other) != nil
+            document.node(numbered: other) != nil,
+            !document.descendants(of: number).contains(other)
         else { return }
         changeFacts {
             $0.claim =

@@ -32,7 +32,7 @@ final class SimNode {
     private(set) var isUp = false
     var foreign: SimStore?
     private(set) var role = Role.replica(nil)
-    private(set) var since = UnixMilliseconds(rawValue: 0)
+    private(set) var since = MonotonicTime(nanoseconds: 0)
     private(set) var isFenced = false
     private(set) var completeness = true
     /// Entries of older sessions are refused.
@@ -43,9 +43,8 @@ final class SimNode {
     var observations: [NodeNumber: Observation] = [:]
     var waiters: [Waiter] = []
     var heldUpSince: MonotonicTime?
-    var isTakingTail = false
-    /// Who is ahead, but not on this node's history.
-    var unlike: Set<NodeNumber> = []
+    /// A former primary's bid is under way.
+    var isBidding = false
     /// Whom it looks at: the nodes of its documents, also those that were removed.
     var watched: [NodeRecord] = []
     var failover: Failover?
@@ -84,16 +83,16 @@ final class SimNode {
         return UnixMilliseconds(rawValue: UInt64(1_700_000_000_000 + milliseconds))
     }
 
-    var document: TopologyDocument? {
-        let applied = store?.state.document
-        guard let applied, let told = facts.document else { return applied ?? facts.document }
-        return applied.version < told.version ? told : applied
+    var membership: Membership {
+        Membership(facts, store?.state.lineage.map { ($0, store?.state.document) })
     }
 
+    var document: TopologyDocument? { membership.document }
+
     var identity: PeerIdentity {
-        let document = self.document
+        let (lineage, document) = membership.both
         return PeerIdentity(
-            lineage: facts.lineage, number: facts.number, name: name.rawValue,
+            lineage: lineage, number: facts.number, name: name.rawValue,
             reign: document?.reign, generation: document?.generation,
             claim: document.flatMap(claimedUpstream))
     }
@@ -113,6 +112,9 @@ final class SimNode {
         }
     }
     var position: Position { store?.state.position ?? .origin }
+    var extent: HistoryExtent {
+        store.map { HistoryExtent(reign: $0.state.reign, position: $0.state.position) } ?? .none
+    }
 
     var isServing: Bool {
         guard isUp, !isFenced, let number = facts.number else { return false }
@@ -140,8 +142,7 @@ final class SimNode {
     func setRole(_ role: Role, isFenced: Bool = false) {
         if case .primary = self.role, case .primary = role {} else { waiters = [] }
         self.role = role
-        since = wallClock
-        unlike = []
+        since = world.now
         self.isFenced = isFenced
     }
 
@@ -153,8 +154,9 @@ final class SimNode {
 
     /// Remembers a document that is newer than all it knows.
     func learn(_ document: TopologyDocument, of lineage: Lineage) {
-        guard facts.lineage == lineage else { return }
-        if let known = self.document, known.version >= document.version { return }
+        let own = membership
+        guard own.lineage == lineage else { return }
+        if let known = own.document, known.version >= document.version { return }
         changeFacts { $0.document = document }
         log("learns \(document.version)")
         reconcile()
@@ -194,6 +196,7 @@ final class SimNode {
             changeFacts {
                 $0.lineage = lineage
                 $0.document = nil
+                $0.promised = nil
             }
         }
         changeFacts { $0.forking = nil }
@@ -261,8 +264,7 @@ final class SimNode {
         observations = [:]
         waiters = []
         heldUpSince = nil
-        isTakingTail = false
-        unlike = []
+        isBidding = false
         watched = []
         failover = nil
         isFenced = false

@@ -272,6 +272,8 @@ final class SimSession {
     }
 
     private func startFullSync() {
+        streamNumber += 1
+        stream = nil
         if let staged {
             received = staged.state.position.index
             return take(.loaded(staged.state.position, staged.state.reign))

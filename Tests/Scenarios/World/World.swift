@@ -137,6 +137,7 @@ enum CrashPoint: String, CaseIterable {
     case loaded = "full sync loaded, not swapped"
     case swapped = "full sync swapped, not told"
     case adopted = "adoption written down, not answered"
+    case forked = "fork appended, node.json not written"
 }
 
 /// Why a run has ended: an invariant does not hold.

@@ -1,0 +1,120 @@
+import Engine
+import Log
+import Platform
+import Replication
+import Topology
+
+/// A former primary after its restart, or after a promise that came to nothing: it bids for a reign
+/// that nobody held before.
+extension Node {
+    /// On the control loop.
+    func decideAfterBoot(_ completeness: Completeness) {
+        guard state.engine != nil, let document = state.document, let number = state.facts.number
+        else { return }
+        guard document.role(of: number) == .primary else {
+            // A newer document came meanwhile: somebody else reigns.
+            return state.setRole(.replica(nil), isFenced: true)
+        }
+        let decision = BootDecision(
+            document: document,
+            peers: peers.bootAnswers(document, except: number, lineage: state.lineage),
+            isComplete: completeness.isComplete, waited: state.inRoleFor,
+            recoverTimeout: options.recoverTimeout)
+        switch decision.action() {
+        case .wait:
+            noteMissing(decision)
+        case .follow:
+            // Its document was learned with its answer; the next beat follows it.
+            state.setRole(.replica(nil), isFenced: true)
+        case .bid(let unconfirmed):
+            guard tracker.beginBid() else { return }
+            _ = WorkerThread(name: "bid") { [self] in
+                bidAfterBoot(document, number, unconfirmed: unconfirmed)
+                tracker.endBid()
+                control.poke()
+            }
+        }
+    }
+
+    /// Says what a node waits for that may not open a reign alone.
+    private func noteMissing(_ decision: BootDecision) {
+        let promises = decision.promises
+        guard decision.waited >= BootDecision.courtesy, decision.document.minInSyncReplicas > 0,
+            !promises.isExclusive, state.failure?.code != "promises-missing"
+        else { return }
+        note(code: "promises-missing", detail: Node.missing(promises))
+    }
+
+    private static func missing(_ promises: FailoverDecision) -> String {
+        "\(promises.promises) of the \(promises.promisesNeeded) nodes answer that must promise before this one may reign again: start the others, or fail over with accept_data_loss"
+    }
+
+    private func note(code: String, detail: String) {
+        state.note(NodeReport.Failure(code: code, detail: detail, at: .now()))
+        log(.warning, "opens no reign yet", ["code": code, "detail": detail])
+        waits.poke()
+    }
+
+    /// On a thread that may wait.
+    private func bidAfterBoot(
+        _ document: TopologyDocument, _ number: NodeNumber, unconfirmed: Bool
+    ) {
+        do throws(Bid.Failure) {
+            let bid = makeBid(document, number)
+            let promises = try collectPromises(bid)
+            let decision = bid.decision(promises: promises.count)
+            guard document.minInSyncReplicas == 0 || decision.isExclusive else {
+                throw Bid.Failure(code: "promises-missing", detail: Node.missing(decision))
+            }
+            if let furthest = promises.furthest { try takeTail(from: furthest, for: bid) }
+            try checkNobodyIsAhead(bid, promises)
+            let isOpen = control.run(within: .seconds(10)) { [self] in
+                guard case .undecided = state.role, stands(bid), let engine = state.engine else {
+                    return false
+                }
+                return openReignAfterBoot(engine, bid, unconfirmed: unconfirmed)
+            }
+            guard isOpen == true else {
+                throw Bid.Failure(
+                    code: "reign-contested", detail: "a higher reign was heard of meanwhile")
+            }
+        } catch {
+            note(code: error.code, detail: error.detail)
+            _ = Monitor(()).wait(until: .now() + .seconds(1)) { _ -> Void? in nil }
+        }
+    }
+
+    /// A node that is known to have more, and has not promised, must be heard first.
+    private func checkNobodyIsAhead(_ bid: Bid, _ promises: PromiseTally) throws(Bid.Failure) {
+        guard let own = state.engine?.state.header.extent else { return }
+        for record in bid.others where !promises.hasPromised(record.number) {
+            guard let status = peers.observation(of: record.number)?.status,
+                status.lineage == state.lineage, status.extent > own
+            else { continue }
+            throw Bid.Failure(
+                code: "tail-missing",
+                detail:
+                    "\(record.name) has entries that this node lacks, up to \(status.extent), and does not answer: start it, or fail over with accept_data_loss"
+            )
+        }
+    }
+
+    /// Becomes primary again, in a reign that was never held before. On the control loop.
+    private func openReignAfterBoot(_ engine: Engine, _ bid: Bid, unconfirmed: Bool) -> Bool {
+        let address = options.address
+        let change = ChangeTopology(changedBy: "system", reason: "restart of the primary") {
+            current, _, note in
+            current.movingPrimary(to: bid.number, reign: bid.reign, note: note).flatMap { moved in
+                guard case .changed(let next) = moved,
+                    next.node(numbered: bid.number)?.address != address,
+                    case .success(.changed(let addressed)) = next.updating(
+                        bid.number, address: address, note: note)
+                else { return .success(moved) }
+                return .success(.changed(addressed))
+            }
+        }
+        guard openReign(engine, bid.reign, change) else { return false }
+        state.isUnconfirmed = unconfirmed
+        return true
+    }
+}
