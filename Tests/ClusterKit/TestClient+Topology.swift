@@ -17,9 +17,8 @@ extension TestClient {
             throw ClusterFailure("no operation id in \(begun)")
         }
         try waitUntilDone(operation)
-        // The end of a fork is in its first entry, a moment before the role is taken.
-        try poll(within: .seconds(2), for: "\(name) is primary") {
-            try node().role == "primary" ? true : nil
+        guard try node().role == "primary" else {
+            throw ClusterFailure("\(name) is not primary though its operation is done")
         }
     }
 

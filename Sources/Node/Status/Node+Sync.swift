@@ -165,9 +165,9 @@ extension Node {
 
     /// The newest first.
     public func operations() -> [OperationView] {
-        let logged = state.engine?.state.catalog.operations ?? [:]
-        let local = tracker.localRecords.filter { logged[$0.id] == nil }
-        return (Array(logged.values) + local).map(tracker.view(of:))
+        var records = state.engine?.state.catalog.operations ?? [:]
+        for local in tracker.localRecords { records[local.id] = local }
+        return records.values.map(tracker.view(of:))
             .sorted { ($1.record.createdAt, $1.record.id) < ($0.record.createdAt, $0.record.id) }
     }
 }
