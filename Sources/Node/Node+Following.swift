@@ -41,6 +41,7 @@ extension Node {
                     seconds: summary.seconds, finishedAt: .now()))
         }
         guard try state.install(session, engine) else { return false }
+        tracker.endResync()
         source.endAll(reason: "the state was replaced by a full sync")
         watch(engine)
         changeFacts {

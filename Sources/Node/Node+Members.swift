@@ -161,11 +161,12 @@ extension Node {
     }
 
     /// A primary asks this replica to start over. Asked twice for one operation, it does so once.
+    /// Whomever it follows meanwhile, the wish holds until a full sync has ended.
     public func startOver(operation id: String) {
         control.enqueue { [self] in
-            guard tracker.isNewResync(id), case .replica(let session?) = state.role else { return }
-            session.stop()
-            follow(session.upstream, reason: .requested)
+            guard tracker.beginResync(id) else { return }
+            if case .replica(let session?) = state.role { session.stop() }
+            control.poke()
         }
     }
 

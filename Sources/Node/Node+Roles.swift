@@ -107,7 +107,7 @@ extension Node {
 
     /// Why a node that serves nothing takes a full sync; nil when its own position may do.
     private var fullSyncReason: FullSyncReason? {
-        if state.engine != nil { return nil }
+        if state.engine != nil { return tracker.wantsResync ? .requested : nil }
         return state.foreign == nil ? .empty : .historyDiverged
     }
 

@@ -41,8 +41,8 @@ final class OperationTracker: Sendable {
         /// Operations of this node that are not in its log: it has no right to append yet.
         var local: [String: OperationRecord] = [:]
         var isBidding = false
-        /// The resync that this node, as a replica, did last.
-        var lastResync: String?
+        /// The resync that this node, as a replica, was asked for last.
+        var resync: (id: String, isWanted: Bool)?
     }
 
     /// The steps of one operation.
@@ -112,13 +112,19 @@ final class OperationTracker: Sendable {
 
     func endBid() { tracked.withLock { $0.isBidding = false } }
 
-    /// Whether this node has not yet started over for that operation.
-    func isNewResync(_ id: String) -> Bool {
+    /// False when this node starts over for that operation already, or has done so.
+    func beginResync(_ id: String) -> Bool {
         tracked.withLock { tracked in
-            defer { tracked.lastResync = id }
-            return tracked.lastResync != id
+            guard tracked.resync?.id != id else { return false }
+            tracked.resync = (id, true)
+            return true
         }
     }
+
+    /// Whether a full sync is wanted though the own position would do.
+    var wantsResync: Bool { tracked.withLock { $0.resync?.isWanted ?? false } }
+
+    func endResync() { tracked.withLock { $0.resync?.isWanted = false } }
 
     func view(of record: OperationRecord) -> OperationView {
         let course = tracked.withLock { $0.byID[record.id] }
