@@ -57,6 +57,7 @@ extension Node {
                 .warning, "detached: this node is not in the topology any more",
                 ["generation": "\(document.generation)"])
         case .primary:
+            if takeHandover(document, number) { return }
             reconsiderReign(document, number)
         }
     }

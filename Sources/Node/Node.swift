@@ -19,6 +19,7 @@ public import Topology
 /// | `Node+Members` | adding, removing and moving nodes |
 /// | `Node+Promise`, `Node+Bid` | promises, and what whoever wants to reign does with them |
 /// | `Node+Failover`, `Node+Boot` | who bids: a candidate, and a former primary after its restart |
+/// | `Node+Switchover` | handing over as planned, and taking over |
 /// | `Node+Fork` | a detached node as the primary of a cluster of its own |
 /// | `Node+Claim` | following another node by the own decision |
 /// | `Node+Feeding` | what the source's end of replication needs of the node |

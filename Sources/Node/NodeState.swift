@@ -26,6 +26,8 @@ final class NodeState: Sendable {
         /// Of the session whose entries are taken; a new one makes the old one's results void.
         var session: UInt64 = 0
         var isUnconfirmed = false
+        /// Writes are held, for another node is about to take over.
+        var isHandingOver = false
         var isFenced = false
         var isDiskLow = false
         var isDraining = false
@@ -59,6 +61,10 @@ final class NodeState: Sendable {
     var isUnconfirmed: Bool {
         get { core.withLock { $0.isUnconfirmed } }
         set { core.withLock { $0.isUnconfirmed = newValue } }
+    }
+    var isHandingOver: Bool {
+        get { core.withLock { $0.isHandingOver } }
+        set { core.withLock { $0.isHandingOver = newValue } }
     }
     var isDiskLow: Bool {
         get { core.withLock { $0.isDiskLow } }

@@ -27,11 +27,14 @@ public struct ChangeTopology: Change {
     public var make: Make
     /// Begun in the same entry, also when the document stays the same.
     public var operation: OperationRecord?
+    /// The last entry of a reign, which grants the next one to another node.
+    public var isHandover: Bool
 
     public init(
         changedBy: String, reason: String? = nil, expects: (@Sendable (Hash128) -> Bool)? = nil,
-        operation: OperationRecord? = nil, make: @escaping Make
+        operation: OperationRecord? = nil, isHandover: Bool = false, make: @escaping Make
     ) {
+        self.isHandover = isHandover
         self.changedBy = changedBy
         self.reason = reason
         self.expects = expects
@@ -39,7 +42,7 @@ public struct ChangeTopology: Change {
         self.make = make
     }
 
-    public var kind: EntryKind { .topology }
+    public var kind: EntryKind { isHandover ? .handover : .topology }
     public var bytes: Int { 64 << 10 }
 
     public func decide(_ section: inout DecidingSection) throws(Refusal) -> TopologyOutcome {

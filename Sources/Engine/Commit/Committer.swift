@@ -13,6 +13,7 @@ public import Platform
 ///  1. One committer at a time has an engine, and one thread at a time leads.
 ///  2. Its reign is above every reign in the log: nobody appends in a reign it held before.
 ///  3. A change is called back once: after its group, or when it is not taken, or by ``stop(until:)``.
+///  4. Nothing is appended after a handover.
 public final class Committer: Sendable {
     public let engine: Engine
     public let reign: Reign
@@ -31,6 +32,8 @@ public final class Committer: Sendable {
         var bytes = 0
         /// A thread decides and writes.
         var isLed = false
+        /// Changes wait undecided.
+        var isHeld = false
         var isStopping = false
         var hasEnded = false
 
@@ -131,6 +134,50 @@ public final class Committer: Sendable {
         return queue.wait(until: deadline) { $0.hasEnded ? true : nil } ?? false
     }
 
+    /// From here on changes wait undecided, until ``release()``, ``handOver(_:)`` or a stop. Blocks
+    /// until what is being written is finished, at most until `deadline`.
+    ///
+    /// - Returns: False when it was stopped, or the deadline passed; nothing is held then.
+    public func hold(until deadline: MonotonicTime) -> Bool {
+        queue.update { $0.isHeld = true }
+        let isHeld = queue.wait(until: deadline) { queue -> Bool? in
+            if queue.isStopping { return false }
+            return queue.isLed ? nil : true
+        }
+        if isHeld != true { release() }
+        return isHeld ?? false
+    }
+
+    /// Decides what waits, and goes on.
+    public func release() { queue.update { $0.isHeld = false } }
+
+    /// Makes `change` the last entry of this reign: what waits is answered with
+    /// ``CommitFailure/notPrimary``, and nothing is appended after it. Only while held. Blocks on the
+    /// disk.
+    ///
+    /// - Returns: What became of the change; after a failure changes are still held.
+    public func handOver<C: Change>(
+        _ change: C
+    ) -> Result<Committed<C.Answer>, CommitFailure> {
+        let mayLead = queue.withLock { queue in
+            guard queue.isHeld, !queue.isStopping, !queue.isLed else { return false }
+            queue.isLed = true
+            return true
+        }
+        guard mayLead else { return .failure(.notPrimary) }
+        let outcome = Monitor<Result<Committed<C.Answer>, CommitFailure>?>(nil)
+        commit([PendingChange(change) { result in outcome.withLock { $0 = result } }])
+        guard let result = outcome.withLock({ $0 }) else {
+            invariant(false, "a group ended without calling its change back")
+            return .failure(.notPrimary)
+        }
+        queue.update { queue in
+            queue.isLed = false
+            if case .success = result { queue.isStopping = true }
+        }
+        return result
+    }
+
     private func enqueue(_ change: PendingChange) {
         var failure: CommitFailure?
         let isFirst = queue.withLock { queue -> Bool in
@@ -156,7 +203,9 @@ public final class Committer: Sendable {
     /// Commits `change` on the calling thread, unless others wait or lead.
     private func leads(with change: PendingChange) -> Bool {
         let mayLead = queue.withLock { queue in
-            guard !queue.isStopping, !queue.isLed, queue.pending.isEmpty else { return false }
+            guard !queue.isStopping, !queue.isHeld, !queue.isLed, queue.pending.isEmpty else {
+                return false
+            }
             queue.isLed = true
             return true
         }
@@ -193,7 +242,7 @@ public final class Committer: Sendable {
         queue.wait(until: .distantFuture) { queue -> [PendingChange]?? in
             if queue.isLed { return nil }
             if queue.isStopping { return .some(nil) }
-            if queue.pending.isEmpty { return nil }
+            if queue.isHeld || queue.pending.isEmpty { return nil }
             queue.isLed = true
             return queue.takeGroup()
         } ?? nil

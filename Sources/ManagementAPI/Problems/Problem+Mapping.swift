@@ -195,6 +195,40 @@ extension Problem {
         }
     }
 
+    init(_ refusal: SwitchoverRefusal) {
+        switch refusal {
+        case .change:
+            // Resources answer this one with what only a call knows.
+            self = .internalError("The switchover could not be begun.")
+        case .notFrom(let primary):
+            self = Problem.conflict(
+                "not-the-primary",
+                "The primary is \(primary), not the node named in from. Nothing was done."
+            ).with("primary", .string(primary.rawValue))
+        case .unknownNode(let name):
+            self = .validationFailed([
+                Fault(
+                    pointer: "/to", code: TopologyFault.Code.unknownNode.rawValue,
+                    detail: "There is no node \(name).")
+            ])
+        case .alreadyPrimary(let name):
+            self = .conflict("is-primary", "\(name) is the primary already. Nothing was done.")
+        case .vetoed(let name, let vetoes):
+            self = Problem.conflict(
+                "vetoed", "\(name) must not take over now; see vetoes. Nothing was done."
+            ).with(
+                "vetoes",
+                .array(vetoes.map { ["code": .string($0.code), "detail": .string($0.detail)] }))
+        case .noCandidate:
+            self = .conflict(
+                "no-candidate",
+                "No replica streams and is up to date, so none can take over. Nothing was done.")
+        case .busy:
+            self = .conflict(
+                "switchover-running", "A switchover runs already; see /v1/operations.")
+        }
+    }
+
     init(_ refusal: ClaimRefusal) {
         switch refusal {
         case .isPrimary:

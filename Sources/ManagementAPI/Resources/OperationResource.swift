@@ -10,6 +10,10 @@ enum OperationResource {
         Route(
             .get, "/v1/operations", .clusterRead, query: ["state", "page_size", "page_token"], list),
         Route(.get, "/v1/operations/{id}", .clusterRead, query: WaitRequest.parameters, get),
+        // The primary runs what can be cancelled.
+        Route(
+            .post, "/v1/operations/{id}/cancel", .topologyWrite,
+            effect: .changes(needsSpace: false), cancel),
     ]
 
     /// The newest first.
@@ -38,6 +42,24 @@ enum OperationResource {
         let id = call.parameter("id")
         _ = try call.engine()
         return try call.answer(.operation(id), admitted: "done") { call.node.operation(id)?.json }
+    }
+
+    private static func cancel(_ call: Call) throws(Problem) -> Route.Outcome {
+        let id = call.parameter("id")
+        _ = try call.engine()
+        switch call.node.cancel(id) {
+        case nil:
+            throw .notFound("There is no operation \(id).")
+        case .tooLate?:
+            throw .conflict(
+                "not-cancellable", "The operation has ended, or can be taken back no more.")
+        case .impossible(let remedy)?:
+            throw .conflict(
+                "not-cancellable", "An operation of this type cannot be cancelled. \(remedy)")
+        case .cancelling?:
+            guard let view = call.node.operation(id) else { throw .notFound("It is gone.") }
+            return .response(.json(view.json, status: 202))
+        }
     }
 }
 

@@ -82,7 +82,7 @@ enum RouteTable {
         + TopologyHistoryResource.routes + DriftResource.routes + LinkResource.routes
         + SyncResource.routes + OperationResource.routes + PeerLog.routes
         + PeerSnapshots.routes + PeerTopology.routes + PeerMembership.routes
-        + PeerReign.routes + FailoverResource.routes
+        + PeerReign.routes + FailoverResource.routes + SwitchoverResource.routes
 
     /// What the second daemon serves.
     static let healthRoutes: [Route] = routes.filter(\.isHealth)

@@ -41,8 +41,17 @@ final class OperationTracker: Sendable {
         /// Operations of this node that are not in its log: it has no right to append yet.
         var local: [String: OperationRecord] = [:]
         var isBidding = false
+        var switchover: Switchover?
         /// The resync that this node, as a replica, was asked for last.
         var resync: (id: String, isWanted: Bool)?
+    }
+
+    /// The planned switchover that runs.
+    struct Switchover {
+        var id: String
+        var isCancelled = false
+        /// The handover is being appended: too late to cancel.
+        var isClosed = false
     }
 
     /// The steps of one operation.
@@ -138,17 +147,24 @@ final class OperationTracker: Sendable {
     }
 
     static func steps(of record: OperationRecord) -> [OperationView.Step] {
+        steps(of: record.type, createdAt: record.createdAt)
+    }
+
+    static func steps(
+        of type: String, createdAt: UnixMilliseconds
+    ) -> [OperationView.Step] {
         let names =
-            switch record.type {
+            switch type {
             case "add-node": ["append", "adopt", "sync"]
             case "failover": ["look", "promises", "tail", "reign", "spread"]
             case "fork": ["fork"]
+            case "switchover": ["begin", "catch-up", "hold", "handover", "spread"]
             default: ["request", "sync"]
             }
         return names.enumerated().map { place, name in
             OperationView.Step(
                 name: name, state: place == 0 ? "succeeded" : "pending",
-                startedAt: place == 0 ? record.createdAt : nil, deadlineAt: nil)
+                startedAt: place == 0 ? createdAt : nil, deadlineAt: nil)
         }
     }
 
@@ -169,12 +185,28 @@ final class OperationTracker: Sendable {
         endOrphans(catalog, node)
     }
 
-    /// A failover whose node died after its reign had begun has succeeded, whoever notes it.
+    /// A failover whose node died after its reign had begun has succeeded, whoever notes it. So has a
+    /// switchover whose candidate reigns; one whose node died before is over.
     private func endOrphans(_ catalog: Catalog, _ node: Node) {
         let local = Set(localRecords.map(\.id))
-        for record in catalog.operations.values
-        where record.state == .running && record.type == "failover" && !local.contains(record.id) {
-            end(record, .succeeded, node)
+        let running = tracked.withLock { $0.switchover?.id }
+        for record in catalog.operations.values where record.state == .running {
+            switch record.type {
+            case "failover" where !local.contains(record.id):
+                end(record, .succeeded, node)
+            case "switchover" where record.id != running:
+                let isDone = record.subject == node.name.rawValue
+                end(
+                    record,
+                    isDone
+                        ? .succeeded
+                        : .failed(
+                            code: "node-stopped",
+                            detail: "the primary stopped, or was replaced, before the handover"),
+                    node)
+            default:
+                break
+            }
         }
     }
 

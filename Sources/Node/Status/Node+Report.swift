@@ -67,6 +67,7 @@ extension Node {
     ) -> RunningState {
         switch state.role {
         case .primary:
+            if state.isHandingOver { return .handingOver }
             return state.isUnconfirmed ? .unconfirmed : .serving
         case .undecided:
             return .connecting

@@ -163,6 +163,21 @@ extension Node {
         return record.map(tracker.view(of:))
     }
 
+    /// Gives an operation up, where that is possible; returns at once. Nil: there is no such one.
+    public func cancel(_ id: String) -> CancelOutcome? {
+        guard let record = operation(id)?.record else { return nil }
+        guard record.state == .running else { return .tooLate }
+        switch record.type {
+        case "switchover": return tracker.cancelSwitchover(record.id)
+        case "add-node":
+            return .impossible("Remove the node \(record.subject) instead.")
+        case "resync-node":
+            return .impossible("A full sync that has begun is finished, so that the node ends whole.")
+        default:
+            return .impossible("It ends by itself within a minute.")
+        }
+    }
+
     /// The newest first.
     public func operations() -> [OperationView] {
         var records = state.engine?.state.catalog.operations ?? [:]

@@ -121,8 +121,10 @@ public final class Feed: Sendable {
     /// Only what is applied; with ``SyncPolicy/always`` only what is synced.
     private var sendable: LogIndex {
         let applied = engine.state.position.index
-        return engine.log.options.syncPolicy == .always
+        let ready =
+            engine.log.options.syncPolicy == .always
             ? min(applied, engine.log.syncedIndex) : applied
+        return control.withLock { $0.machine.sendMax }.map { min($0, ready) } ?? ready
     }
 
     /// Has `wake` called whenever there may be something to read. It must not block.
@@ -157,6 +159,12 @@ public final class Feed: Sendable {
     func wake() {
         let wake = control.withLock { $0.wake }
         wake?()
+    }
+
+    /// The topology has ended the link with the entry at `index`: it gets no further.
+    func finish(through index: LogIndex, reason: String) {
+        control.withLock { $0.machine.finish(through: index, reason: reason, at: .now()) }
+        wake()
     }
 
     /// Ends the link; the connection is broken off.

@@ -8,6 +8,9 @@ public import Platform
 ///     streaming ◀──progress or word of the replica──▶ stalled ──10 s──▶ ended
 ///         └──────────────── end(reason) ──────────────────────────────────▲
 ///
+/// A link that the topology has ended is finished: it gets the entry that ends it and nothing behind,
+/// and the replica, which learns so from that entry, has ``finishMax`` to close it.
+///
 /// Three silences count, each for 3 s: the connection takes no bytes though some are due; the
 /// replica sends no report; what was sent is not received. 10 s of any of them end the link.
 ///
@@ -53,6 +56,8 @@ public struct FeedMachine: Sendable {
     public static let silenceMax = Duration.seconds(3)
     public static let totalMax = Duration.seconds(10)
     public static let heartbeatInterval = Duration.seconds(1)
+    /// For a link that is not wanted any more.
+    public static let finishMax = Duration.seconds(1)
 
     public private(set) var state = State.streaming
     /// Of the present state.
@@ -70,6 +75,13 @@ public struct FeedMachine: Sendable {
     private var lastTakenAt: MonotonicTime
     private var heartbeatAt: MonotonicTime
     private var lastAckWanted: LogIndex
+    private var finish: Finish?
+
+    private struct Finish: Sendable {
+        var through: LogIndex
+        var deadline: MonotonicTime
+        var reason: String
+    }
 
     /// A link whose handshake has found the same history up to `index`.
     public init(after index: LogIndex, at now: MonotonicTime) {
@@ -144,9 +156,20 @@ public struct FeedMachine: Sendable {
         return tick(at: now)
     }
 
+    /// Nothing beyond this index is sent any more; nil: all may be.
+    public var sendMax: LogIndex? { finish?.through }
+
+    /// The topology has ended the link with the entry at `index`; told again, nothing changes.
+    public mutating func finish(through index: LogIndex, reason: String, at now: MonotonicTime) {
+        guard !isEnded, finish == nil else { return }
+        finish = Finish(
+            through: max(index, sent), deadline: now + FeedMachine.finishMax, reason: reason)
+    }
+
     /// Looks at the deadlines.
     public mutating func tick(at now: MonotonicTime) -> Action {
         guard !isEnded else { return .none }
+        if let finish, now >= finish.deadline { return end(.told(finish.reason), at: now) }
         let (silence, lasting) = longestSilence(at: now)
         if lasting >= FeedMachine.totalMax {
             return end(.silence(silence), at: now)

@@ -33,10 +33,21 @@ extension Source {
         return true
     }
 
-    /// Calls back everybody whose wait is met or, with `expiring`, over.
+    /// What one replica, direct or through others, has applied; nil when nobody hears of it.
+    public func applied(by replica: NodeNumber) -> LogIndex? {
+        table.withLock { $0.acknowledged(at: .now()) }[replica]?.applied
+    }
+
+    /// Has every replica asked to report as soon as it has `index`.
+    public func askForReports(of index: LogIndex) {
+        wantedIndex.max(index.rawValue, ordering: .relaxed)
+        for feed in table.withLock({ $0.feeds }) { feed.wake() }
+    }
+
     /// Answers everybody who waits with what is known now: this node stops.
     public func endWaits() { answerWaiters(expiring: true, at: .distantFuture) }
 
+    /// Calls back everybody whose wait is met or, with `expiring`, over.
     func answerWaiters(expiring: Bool, at now: MonotonicTime = .now()) {
         guard waiters.withLock({ $0.count }) > 0 else { return }
         let indexes = configuredIndexes(at: now)

@@ -216,21 +216,30 @@ public final class Source: Sendable {
         for feed in table.withLock({ $0.feeds }) { feed.wake() }
     }
 
-    /// The topology has changed: whoever does not follow this node any more loses link and leases now.
+    /// The topology has changed: whoever does not follow this node any more gets the entry that says
+    /// so, if it is in this log, and loses its link. One that fetches a snapshot loses it at once.
     public func enforce(_ document: TopologyDocument) {
         let own = environment.identity().number
-        let gone = table.withLock { table -> [LinkTable.Link] in
-            let unwanted = table.removeAll { link in
-                own.map { !document.isFollower(link.peer, of: $0) } ?? true
-            }
+        func isUnwanted(_ link: LinkTable.Link) -> Bool {
+            own.map { !document.isFollower(link.peer, of: $0) } ?? true
+        }
+        let applied = environment.engine()?.state
+        let isInLog = applied?.catalog.topology?.version == document.version
+        let (unwanted, gone) = table.withLock { table in
+            let unwanted = table.links.values.filter(isUnwanted)
+            let gone = table.removeAll { isUnwanted($0) && ($0.feed == nil || !isInLog) }
             let linked = Set(table.links.keys)
             table.forget { document.upstream(of: $0) != own && !linked.contains($0) }
-            return unwanted
+            return (unwanted, gone)
         }
-        for link in gone {
-            link.feed?.end(
-                .told(
-                    "\(link.name) is no replica of this node in generation \(document.generation)"))
+        for link in unwanted {
+            let reason =
+                "\(link.name) is no replica of this node in generation \(document.generation)"
+            if isInLog, let applied {
+                link.feed?.finish(through: applied.header.catalogIndex, reason: reason)
+            } else {
+                link.feed?.end(.told(reason))
+            }
             snapshots.releaseAll(of: link.replica)
         }
         if !gone.isEmpty { environment.linksChanged() }

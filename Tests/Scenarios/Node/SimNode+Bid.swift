@@ -33,7 +33,7 @@ extension SimNode {
         Bid(reign: Reign(term: highestTerm(document) + 1, holder: number), document: document)
     }
 
-    private func highestTerm(_ document: TopologyDocument) -> UInt32 {
+    func highestTerm(_ document: TopologyDocument) -> UInt32 {
         var term = max(
             document.reign.term, facts.promised?.term ?? 0, store?.state.reign.term ?? 0)
         for record in document.nodes {

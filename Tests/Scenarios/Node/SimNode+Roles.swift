@@ -44,6 +44,7 @@ extension SimNode {
             setRole(.replica(nil))
             log("is detached in \(document.version)")
         case .primary:
+            if takeHandover(document, number) { return }
             reconsiderReign(document, number)
         }
     }
@@ -158,7 +159,9 @@ extension SimNode {
 
     /// A client writes. It is acknowledged when as many replicas have it as the document says.
     func write(_ id: UInt64) {
-        guard isUp, let reign, let document, let position = append(.write(id), in: reign) else {
+        guard isUp, !isHolding, let reign, let document,
+            let position = append(.write(id), in: reign)
+        else {
             return
         }
         let needed = document.minInSyncReplicas
@@ -175,7 +178,7 @@ extension SimNode {
     func change(
         _ make: (TopologyDocument, ChangeNote) -> Result<TopologyChange, TopologyFaults>
     ) {
-        guard isUp, let reign, let document = store?.state.document,
+        guard isUp, !isHolding, let reign, let document = store?.state.document,
             case .success(.changed(let next)) = make(
                 document, ChangeNote(at: wallClock, by: "operator"))
         else { return }

@@ -145,7 +145,9 @@ extension SimNode {
         guard store.log.check(link.cursor) == .same else {
             return link.end(.told("the log cannot be read on"))
         }
-        var rest = store.log.records(after: link.cursor.index, through: sendable)
+        var rest = store.log.records(
+            after: link.cursor.index,
+            through: link.machine.sendMax.map { min($0, sendable) } ?? sendable)
         repeat {
             let some = rest.prefix(5)
             rest = rest.dropFirst(5)
@@ -185,7 +187,13 @@ extension SimNode {
     func enforce(_ document: TopologyDocument) {
         guard let number = facts.number else { return }
         for link in links where !document.isFollower(link.request.peer, of: number) {
-            link.end(.told("no replica in generation \(document.generation)"))
+            let reason = "no replica in generation \(document.generation)"
+            if let state = store?.state, state.document?.version == document.version {
+                link.machine.finish(
+                    through: state.position.index, reason: reason, at: world.now)
+            } else {
+                link.end(.told(reason))
+            }
         }
         links.removeAll { $0.machine.isEnded }
         answerWaiters()
@@ -214,7 +222,7 @@ extension SimNode {
         }.sorted { $0.node < $1.node }
     }
 
-    private func acknowledged() -> [AckReport.Follower] {
+    func acknowledged() -> [AckReport.Follower] {
         var found: [AckReport.Follower] = []
         for link in links where !link.machine.isEnded {
             guard let number = link.request.peer.number else { continue }

@@ -45,6 +45,8 @@ final class SimNode {
     var heldUpSince: MonotonicTime?
     /// A former primary's bid is under way.
     var isBidding = false
+    /// Writes are held, for another node is about to take over.
+    var isHolding = false
     /// Whom it looks at: the nodes of its documents, also those that were removed.
     var watched: [NodeRecord] = []
     var failover: Failover?
@@ -142,6 +144,7 @@ final class SimNode {
     func setRole(_ role: Role, isFenced: Bool = false) {
         if case .primary = self.role, case .primary = role {} else { waiters = [] }
         self.role = role
+        isHolding = false
         since = world.now
         self.isFenced = isFenced
     }
@@ -265,6 +268,7 @@ final class SimNode {
         waiters = []
         heldUpSince = nil
         isBidding = false
+        isHolding = false
         watched = []
         failover = nil
         isFenced = false

@@ -15,7 +15,7 @@ final class Chaos {
     enum Act: CaseIterable {
         case kill, powerCut, stop
         case cutOneWay, isolate, foulWeather, fairWeather
-        case carefulFailover, forcedFailover, twoFailovers
+        case carefulFailover, forcedFailover, twoFailovers, switchover
         case claim, move, remove, readd
         case trim
     }
@@ -103,6 +103,10 @@ final class Chaos {
         case .twoFailovers:
             for node in cluster.nodes.shuffled(using: &world.random).prefix(2) {
                 node.failOver(acceptsDataLoss: world.random.isLucky(50))
+            }
+        case .switchover:
+            for primary in cluster.nodes where primary.reign != nil {
+                primary.switchOver(to: node)
             }
         case .claim:
             // Two at once can make a ring, which only whoever made it can undo.

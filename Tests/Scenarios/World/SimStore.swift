@@ -8,6 +8,8 @@ enum SimPayload: Equatable {
     /// One write, unlike any other.
     case write(UInt64)
     case document(TopologyDocument)
+    /// The last entry of a reign.
+    case handover(TopologyDocument)
     /// Entry 1, or the entry of a fork.
     case founding(Lineage, TopologyDocument)
 
@@ -15,6 +17,7 @@ enum SimPayload: Equatable {
         switch self {
         case .write: .data
         case .document: .topology
+        case .handover: .handover
         case .founding(_, let document): document.generation == .first ? .birth : .topology
         }
     }
@@ -27,6 +30,9 @@ enum SimPayload: Equatable {
             writer.little(id)
         case .document(let document):
             writer.little(UInt8(2))
+            writer.append(document.encoded())
+        case .handover(let document):
+            writer.little(UInt8(4))
             writer.append(document.encoded())
         case .founding(let lineage, let document):
             writer.little(UInt8(3))
@@ -46,6 +52,9 @@ enum SimPayload: Equatable {
         case 2:
             guard let document = TopologyDocument(decoding: Array(bytes[1...])) else { return nil }
             self = .document(document)
+        case 4:
+            guard let document = TopologyDocument(decoding: Array(bytes[1...])) else { return nil }
+            self = .handover(document)
         default:
             guard let lineage = reader.hash128(),
                 let document = TopologyDocument(decoding: Array(bytes[17...]))
@@ -81,7 +90,7 @@ struct SimState {
         history.append(record)
         switch payload {
         case .write: break
-        case .document(let next): take(next, record)
+        case .document(let next), .handover(let next): take(next, record)
         case .founding(let lineage, let next):
             self.lineage = lineage
             take(next, record)

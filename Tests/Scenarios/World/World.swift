@@ -138,6 +138,11 @@ enum CrashPoint: String, CaseIterable {
     case swapped = "full sync swapped, not told"
     case adopted = "adoption written down, not answered"
     case forked = "fork appended, node.json not written"
+    case held = "writes held, the candidate not there yet"
+    case heirReady = "the candidate has everything, no handover yet"
+    case handedOver = "handover appended, not synced, nobody told"
+    case handoverApplied = "handover applied by the candidate, reign not taken"
+    case handoverTaken = "reign taken, nothing appended yet"
 }
 
 /// Why a run has ended: an invariant does not hold.

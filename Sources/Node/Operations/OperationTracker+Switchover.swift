@@ -1,0 +1,65 @@
+import Platform
+import Replication
+
+/// What becomes of an attempt to cancel an operation.
+public enum CancelOutcome: Equatable, Sendable {
+    case cancelling
+    /// It has ended, or its handover is being appended.
+    case tooLate
+    /// Operations of this type cannot be taken back; what undoes them.
+    case impossible(String)
+}
+
+/// The planned switchover that this node runs: one at a time.
+extension OperationTracker {
+    /// False while another one runs.
+    func beginSwitchover(_ id: String) -> Bool {
+        tracked.withLock { tracked in
+            guard tracked.switchover == nil else { return false }
+            tracked.switchover = Switchover(id: id)
+            return true
+        }
+    }
+
+    func endSwitchover() { tracked.withLock { $0.switchover = nil } }
+
+    func enter(_ id: String, _ step: String, deadline: MonotonicTime) {
+        tracked.withLock { tracked in
+            var course = tracked.byID[id] ?? Course(steps: OperationTracker.switchoverSteps())
+            course.enter(step, deadline: deadline.wallClock, at: .now())
+            tracked.byID[id] = course
+        }
+    }
+
+    func fail(_ id: String) { tracked.withLock { $0.byID[id]?.end(succeeded: false) } }
+
+    func isCancelled(_ id: String) -> Bool {
+        tracked.withLock { $0.switchover?.id == id && $0.switchover?.isCancelled == true }
+    }
+
+    /// From here on it cannot be cancelled any more. False when it has been.
+    func closeSwitchover(_ id: String) -> Bool {
+        tracked.withLock { tracked in
+            guard tracked.switchover?.id == id, tracked.switchover?.isCancelled == false else {
+                return false
+            }
+            tracked.switchover?.isClosed = true
+            return true
+        }
+    }
+
+    /// Gives up the switchover `id`, if its handover is not being appended yet.
+    func cancelSwitchover(_ id: String) -> CancelOutcome {
+        tracked.withLock { tracked in
+            guard let running = tracked.switchover, running.id == id, !running.isClosed else {
+                return .tooLate
+            }
+            tracked.switchover?.isCancelled = true
+            return .cancelling
+        }
+    }
+
+    private static func switchoverSteps() -> [OperationView.Step] {
+        steps(of: "switchover", createdAt: .now())
+    }
+}
