@@ -55,6 +55,8 @@ extension Node {
         waits.poke()
     }
 
+    private static let bidPauseMax: Duration = .seconds(5)
+
     /// On a thread that may wait.
     private func bidAfterBoot(
         _ document: TopologyDocument, _ number: NodeNumber, unconfirmed: Bool
@@ -80,7 +82,10 @@ extension Node {
             }
         } catch {
             note(code: error.code, detail: error.detail)
-            _ = Monitor(()).wait(until: .now() + .seconds(1)) { _ -> Void? in nil }
+            // Each bid is a promise on every disk: those that cannot help themselves come seldom.
+            let pause = min(
+                Duration.seconds(1 << min(tracker.countFailedBid(), 3)), Node.bidPauseMax)
+            _ = Monitor(()).wait(until: .now() + pause) { _ -> Void? in nil }
         }
     }
 

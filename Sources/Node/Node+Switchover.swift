@@ -27,10 +27,13 @@ public enum SwitchoverRefusal: Error, Sendable {
 /// grants the next reign. Writes that wait are then sent on to the new primary.
 extension Node {
     /// The least and the most that `timeout` may be, and what it is unless said otherwise.
-    public static let switchoverTimeouts: ClosedRange<Duration> = .milliseconds(100) ... .seconds(60)
+    public static let switchoverTimeouts: ClosedRange<Duration> =
+        .milliseconds(100) ... .seconds(60)
     public static let switchoverTimeout: Duration = .seconds(10)
     /// Writes are held no longer than this, whatever the timeout.
     static let holdMax: Duration = .seconds(5)
+    /// A candidate without a link for so long is not waited for.
+    private static let heirGoneAfter: Duration = .milliseconds(500)
 
     /// Begins to hand over to `candidate`, or to the replica that is furthest.
     public func switchOver(
@@ -153,8 +156,18 @@ extension Node {
         let needed = state.document?.minInSyncReplicas ?? 0
         source.askForReports(of: target)
         let pause = Monitor(())
+        var heardAt = MonotonicTime.now()
         while true {
-            let applied = source.applied(by: switchover.heir.number) ?? .zero
+            let found = source.applied(by: switchover.heir.number)
+            let applied = found ?? .zero
+            if found != nil { heardAt = .now() }
+            guard MonotonicTime.now() - heardAt < Node.heirGoneAfter else {
+                throw Abort(
+                    code: "candidate-gone",
+                    detail:
+                        "\(switchover.heir.name) has no link any more; nothing was changed, and writes go on"
+                )
+            }
             if applied >= target, source.acked(atLeast: target, durable: false) >= needed { return }
             if tracker.isCancelled(switchover.operation.id) {
                 throw Abort(

@@ -46,6 +46,10 @@ enum PeerReign {
             let bytes: [UInt8]
             do {
                 bytes = try call.node.tail(after: position, bytesMax: tailBytesMax)
+            } catch LogError.notRetained {
+                throw Problem(
+                    410, "position-not-retained",
+                    "This node's log does not go back to \(position.index).")
             } catch {
                 throw .conflict(
                     "history-diverged", "The position is not one of this log: \(error)")

@@ -14,7 +14,8 @@ enum SwitchoverResource {
     ]
 
     private static let timeouts =
-        Int(Node.switchoverTimeouts.lowerBound.wholeMilliseconds)...Int(
+        Int(
+            Node.switchoverTimeouts.lowerBound.wholeMilliseconds)...Int(
             Node.switchoverTimeouts.upperBound.wholeMilliseconds)
 
     private static func switchOver(_ call: Call) throws(Problem) -> Route.Outcome {

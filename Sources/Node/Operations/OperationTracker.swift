@@ -41,6 +41,8 @@ final class OperationTracker: Sendable {
         /// Operations of this node that are not in its log: it has no right to append yet.
         var local: [String: OperationRecord] = [:]
         var isBidding = false
+        /// Bids in a row, of this process, that came to nothing.
+        var failedBids = 0
         var switchover: Switchover?
         /// The resync that this node, as a replica, was asked for last.
         var resync: (id: String, isWanted: Bool)?
@@ -120,6 +122,14 @@ final class OperationTracker: Sendable {
     }
 
     func endBid() { tracked.withLock { $0.isBidding = false } }
+
+    /// - Returns: How many had failed before.
+    func countFailedBid() -> Int {
+        tracked.withLock { tracked in
+            defer { tracked.failedBids += 1 }
+            return tracked.failedBids
+        }
+    }
 
     /// False when this node starts over for that operation already, or has done so.
     func beginResync(_ id: String) -> Bool {

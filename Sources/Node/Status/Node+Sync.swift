@@ -172,7 +172,8 @@ extension Node {
         case "add-node":
             return .impossible("Remove the node \(record.subject) instead.")
         case "resync-node":
-            return .impossible("A full sync that has begun is finished, so that the node ends whole.")
+            return .impossible(
+                "A full sync that has begun is finished, so that the node ends whole.")
         default:
             return .impossible("It ends by itself within a minute.")
         }

@@ -35,7 +35,9 @@ extension LinkRunner {
         do throws(PeerError) {
             try client.stream(
                 path, deadlines: FetchDeadlines(),
-                onHead: { head in accept(head, &course) ? nil : "the upstream's head is not acceptable" },
+                onHead: { head in
+                    accept(head, &course) ? nil : "the upstream's head is not acceptable"
+                },
                 onBytes: { bytes in consume(bytes, into: engine, &course) })
         } catch {
             if course.isSessionOver { return [] }

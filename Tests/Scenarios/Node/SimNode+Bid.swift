@@ -146,7 +146,10 @@ extension SimNode {
             guard let furthest = promises.furthest else { return open() }
             takeTail(from: furthest, for: bid) { [self] isWhole in
                 guard isWhole, document.map({ $0.version <= bid.document.version }) ?? false
-                else { return fail("the tail of \(furthest.name) is missing") }
+                else {
+                    lacksTailOf = furthest.name
+                    return fail("the tail of \(furthest.name) is missing")
+                }
                 open()
             }
         }

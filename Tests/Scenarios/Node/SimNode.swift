@@ -45,6 +45,8 @@ final class SimNode {
     var heldUpSince: MonotonicTime?
     /// A former primary's bid is under way.
     var isBidding = false
+    /// Who is ahead, and has not retained what this node would need: what the operator is told.
+    var lacksTailOf: NodeName?
     /// Writes are held, for another node is about to take over.
     var isHolding = false
     /// Whom it looks at: the nodes of its documents, also those that were removed.
@@ -145,6 +147,7 @@ final class SimNode {
         if case .primary = self.role, case .primary = role {} else { waiters = [] }
         self.role = role
         isHolding = false
+        lacksTailOf = nil
         since = world.now
         self.isFenced = isFenced
     }

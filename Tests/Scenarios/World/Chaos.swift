@@ -39,6 +39,16 @@ final class Chaos {
             node.discarding = Set((1...100).map { NodeNumber(rawValue: $0) })
             node.start()
         }
+        heed()
+    }
+
+    /// An operator does what a former primary asks for that cannot take what it lacks.
+    private func heed() {
+        for node in cluster.nodes {
+            guard let name = node.lacksTailOf else { continue }
+            cluster.nodes.first { $0.name == name }?.failOver(acceptsDataLoss: false)
+        }
+        world.after(.seconds(5)) { [self] in heed() }
     }
 
     private func random<Value>(_ values: [Value]) -> Value? {

@@ -105,7 +105,9 @@ final class Watch {
     /// A full sync replaces the state of `node`.
     func swaps(from old: SimStore?, to new: SimStore, isForced: Bool, _ node: SimNode) {
         count.fullSyncs += 1
-        guard let old, old.state.lineage == new.state.lineage else { return }
+        guard let old else { return }
+        leaves(node, old, new)
+        guard old.state.lineage == new.state.lineage else { return }
         if new.state.reign < old.state.reign {
             violate("4: \(node.name) goes from reign \(old.state.reign) to \(new.state.reign)")
         }
@@ -114,7 +116,6 @@ final class Watch {
         {
             violate("4: \(node.name) goes from \(old.state.position) to \(new.state.position)")
         }
-        leaves(node, old, new)
     }
 
     private func leaves(_ node: SimNode, _ old: SimStore, _ new: SimStore) {
