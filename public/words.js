@@ -154,7 +154,8 @@ export function fullSyncText(sync) {
   const done = fractionDone(sync);
   if (done != null) parts.push(`${Math.floor(done * 100)} %`, `${bytes(sync.bytes_done)} of ${bytes(sync.bytes_total)}`);
   if (sync.files_total != null) parts.push(`${count(sync.files_done)} of ${counted(sync.files_total, "file", "files")}`);
-  if (sync.bytes_per_second != null) parts.push(`${bytes(Math.round(sync.bytes_per_second))}/s`);
+  if (sync.bytes_per_second != null) parts.push(`${bytes(Math.round(sync.bytes_per_second))}/s`
+    + (sync.max_bytes_per_second == null ? "" : ` of ${bytes(sync.max_bytes_per_second)}/s allowed`));
   parts.push(sync.eta_seconds == null ? "time left not known" : `about ${duration(Math.ceil(sync.eta_seconds))} left`);
   if (sync.resumed_bytes) parts.push(`${bytes(sync.resumed_bytes)} kept from before`);
   return `${parts.join(" · ")} · ${cause(sync.reason)}`;

@@ -94,7 +94,8 @@ struct Settings {
             node.diskReserveBytes = value
         }
         node.fullSyncBytesPerSecondMax = try number(
-            flags.fullSyncMaxBytesPerSecond, "FULL_SYNC_MAX_BYTES_PER_SECOND", 1024...(1 << 40))
+            flags.fullSyncMaxBytesPerSecond, "FULL_SYNC_MAX_BYTES_PER_SECOND",
+            NodeOptions.fullSyncRates)
         if let value = try number(flags.blockCacheBytes, "BLOCK_CACHE_BYTES", 1 << 20...(1 << 40)) {
             node.engine.blockCacheBytes = Int(value)
         }

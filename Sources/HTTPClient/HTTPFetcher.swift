@@ -19,6 +19,7 @@ public final class HTTPFetcher: Sendable {
         var isRunning = false
         var isCancelled = false
         var bytesPerSecondMax: UInt64?
+        var isHeldBack = false
     }
 
     public init(userAgent: String) { self.userAgent = userAgent }
@@ -40,6 +41,9 @@ public final class HTTPFetcher: Sendable {
         curl.wakeUp()
     }
 
+    /// Whether the rate limit keeps a running fetch from reading now.
+    public var isHeldBack: Bool { control.withLock { $0.isHeldBack } }
+
     /// Asks, and collects the body. Blocks until the answer is complete.
     public func fetch(_ request: FetchRequest) throws(FetchError) -> FetchResponse {
         try stream(request, onHead: { _ in .collect }, onBytes: { _ in true })
@@ -60,7 +64,12 @@ public final class HTTPFetcher: Sendable {
     ) throws(FetchError) -> FetchResponse {
         try request.validate()
         try begin(request)
-        defer { control.update { $0.isRunning = false } }
+        defer {
+            control.update {
+                $0.isRunning = false
+                $0.isHeldBack = false
+            }
+        }
 
         return try request.withBodyBytes { bytes throws(FetchError) in
             let answer = RecordedAnswer()
@@ -109,6 +118,9 @@ public final class HTTPFetcher: Sendable {
             let now = MonotonicTime.now()
             let rate = control.bytesPerSecondMax
             let pause = clock.pause(at: now, bytesPerSecond: rate)
+            if control.isHeldBack != (pause > .zero) {
+                self.control.withLock { $0.isHeldBack = pause > .zero }
+            }
             if let phase = clock.expired(at: now) { throw .timedOut(phase) }
 
             if pause == .zero {

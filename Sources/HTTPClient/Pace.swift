@@ -8,17 +8,25 @@ import Platform
 struct Pace {
     private var debtBytes = 0.0
     private var paidUntil: MonotonicTime
+    private var lastRate: UInt64?
 
     init(now: MonotonicTime) { self.paidUntil = now }
 
     /// How long to read nothing now; zero with `rate` nil, which also forgives what is owed.
+    ///
+    /// What is owed from a faster rate counts for a second at most: a limit that was lowered must not
+    /// look like a link that hangs.
     mutating func delay(at now: MonotonicTime, bytesPerSecond rate: UInt64?) -> Duration {
-        defer { paidUntil = now }
+        defer {
+            paidUntil = now
+            lastRate = rate
+        }
         guard let rate else {
             debtBytes = 0
             return .zero
         }
         let speed = Double(max(1, rate))
+        if let lastRate, rate < lastRate { debtBytes = min(debtBytes, speed) }
         debtBytes = max(0, debtBytes - (now - paidUntil).inSeconds * speed)
         return .seconds(debtBytes / speed)
     }

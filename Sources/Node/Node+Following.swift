@@ -24,7 +24,7 @@ extension Node {
             told: { [self] word in hear(word) },
             statusChanged: { [self] in waits.poke() },
             followers: { [self] in source.followers() },
-            syncBytesPerSecondMax: { [options] in options.fullSyncBytesPerSecondMax })
+            syncBytesPerSecondMax: { state.fullSyncBytesPerSecondMax })
     }
 
     /// Swaps the state for the one that a full sync brought.

@@ -22,6 +22,7 @@ public import Topology
 /// | `Node+Switchover` | handing over as planned, and taking over |
 /// | `Node+Fork` | a detached node as the primary of a cluster of its own |
 /// | `Node+Claim` | following another node by the own decision |
+/// | `Node+Limits` | what an operator sets for this node alone |
 /// | `Node+Feeding` | what the source's end of replication needs of the node |
 /// | `Status/Node+Report`, `Status/Node+Sync` | what is told about all of this |
 public final class Node: Sendable {

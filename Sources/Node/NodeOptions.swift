@@ -28,8 +28,10 @@ public struct NodeOptions: Sendable {
     public var diskReserveBytes: UInt64 = 256 << 20
     /// How long a former primary waits for peers that do not answer, when its machine has rebooted.
     public var recoverTimeout: Duration = .seconds(10)
-    /// Bytes per second of a full sync; nil is as fast as it goes.
+    /// Bytes per second of a full sync; nil is as fast as it goes. What the API has set stands above.
     public var fullSyncBytesPerSecondMax: UInt64?
+    /// What such a limit may be: a number that every reader of JSON has exactly.
+    public static let fullSyncRates: ClosedRange<UInt64> = 1...((1 << 53) - 1)
     /// One line for an event: a constant message and what belongs to it.
     public var log: @Sendable (LogLevel, String, [String: String]) -> Void = { _, _, _ in }
 

@@ -22,6 +22,13 @@ public struct NodeView: Sendable {
     public var fullSyncBytesDone: Int64? { json["full_sync"]?["bytes_done"]?.integerValue }
     public var fullSyncBytesTotal: Int64? { json["full_sync"]?["bytes_total"]?.integerValue }
     public var resumedBytes: Int64? { json["full_sync"]?["resumed_bytes"]?.integerValue }
+    public var fullSyncStage: String? { json["full_sync"]?["stage"]?.stringValue }
+    /// The limit that the running full sync shows.
+    public var fullSyncLimit: Int64? { json["full_sync"]?["max_bytes_per_second"]?.integerValue }
+    /// The limit that the node has for any full sync.
+    public var fullSyncMaxBytesPerSecond: Int64? {
+        json["full_sync_max_bytes_per_second"]?.integerValue
+    }
     public var attempt: Int64? { json["running"]?["attempt"]?.integerValue }
     public var nextRetryAt: String? { json["running"]?["next_retry_at"]?.stringValue }
     public var claimedUpstream: String? { json["running"]?["claim"]?["upstream"]?.stringValue }

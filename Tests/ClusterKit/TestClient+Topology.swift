@@ -28,6 +28,16 @@ extension TestClient {
             "PATCH", "/v1/nodes/self", json: ["upstream": .string(upstream), "claim": true])
     }
 
+    /// How fast this node may receive a full sync; nil: as it was started.
+    public func limitFullSync(_ bytesPerSecond: Int?, of name: String = "self") throws -> TestAnswer
+    {
+        try ask(
+            "PATCH", "/v1/nodes/\(name)",
+            json: [
+                "full_sync_max_bytes_per_second": bytesPerSecond.map { JSONValue($0) } ?? .null
+            ])
+    }
+
     /// The links that run at this node.
     public func links() throws -> [JSONValue] {
         try get("/v1/links").expecting(200)["items"]?.arrayValue ?? []

@@ -30,6 +30,13 @@ import Testing
         #expect(pace.delay(at: start, bytesPerSecond: nil) == .zero)
         #expect(pace.delay(at: start, bytesPerSecond: 1) == .zero)
     }
+
+    @Test func `after a lower rate nothing rests for more than a second of the new one`() {
+        var pace = Pace(now: start)
+        pace.owe(bytes: 1_000_000)
+        #expect(pace.delay(at: start, bytesPerSecond: 10_000_000) == .milliseconds(100))
+        #expect(pace.delay(at: start, bytesPerSecond: 1_000) == .seconds(1))
+    }
 }
 
 @Suite struct FetchClockTests {

@@ -113,6 +113,31 @@ import Testing
         #expect(feed.state == .ended(.silence(.noAcknowledgements)))
     }
 
+    @Test func `a replica that catches up slowly lives by its reports, then by what it applies`() {
+        var feed = Self.feed()
+        feed.sent(through: LogIndex(20), at: Self.at(0))
+        for second in 1...60 {
+            _ = feed.acknowledge(
+                received: LogIndex(10), applied: nil, durable: .zero, at: Self.at(Double(second)))
+            #expect(feed.state == .streaming)
+        }
+        _ = feed.acknowledge(
+            received: LogIndex(15), applied: LogIndex(15), durable: .zero, at: Self.at(61))
+        #expect(feed.state == .streaming, "it had no need to take anything until now")
+        for second in 62...63 { Self.beat(&feed, Double(second), received: 15) }
+        Self.beat(&feed, 64, received: 15)
+        #expect(feed.state == .stalled(.noAcknowledgements))
+        #expect(feed.tick(at: Self.at(74)) == .abort)
+    }
+
+    @Test func `a replica that catches up and reports no more is stalled`() {
+        var feed = Self.feed()
+        _ = feed.acknowledge(
+            received: LogIndex(10), applied: nil, durable: .zero, at: Self.at(0))
+        #expect(feed.tick(at: Self.at(3)) == .publish)
+        #expect(feed.state == .stalled(.noReports))
+    }
+
     @Test func `progress heals a stalled link`() {
         var feed = Self.feed()
         feed.sent(through: LogIndex(20), at: Self.at(0))

@@ -9,6 +9,7 @@ import Topology
 enum NodeFields {
     static let nameRule =
         "a node's name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit; not self"
+    static let syncRate = "full_sync_max_bytes_per_second"
     static let addressRule = "http://host:port or https://host:port and nothing else"
 }
 
@@ -101,12 +102,18 @@ enum NodeChanges {
     private static func change(_ call: Call) throws(Problem) -> Route.Outcome {
         let faults = FaultList()
         let fields = Fields(
-            try call.document(), allowing: ["address", "upstream", "claim"], faults)
+            try call.document(),
+            allowing: ["address", "upstream", "claim", NodeFields.syncRate], faults)
         if fields.isEmpty { faults.report("", "missing", "Name what to change.") }
         let address = fields.parsed("address", NodeFields.addressRule) { NodeAddress($0) }
         let upstream = fields.parsed("upstream", NodeFields.nameRule) { NodeName($0) }
         let claims = fields.flag("claim") ?? false
+        let rate = syncRate(of: fields)
         try faults.check()
+        if let rate {
+            return try limitFullSync(
+                call, rate, isAlone: address == nil && upstream == nil && !claims)
+        }
         if claims { return try claim(call, upstream, isAlone: address == nil) }
         if let failure = call.node.earlyRefusal(needsSpace: false) { throw call.problem(failure) }
         if let address, let refusal = call.node.refusal(of: address) {

@@ -30,6 +30,8 @@ public struct NodeFacts: Equatable, Sendable {
     var staged: StagedSync?
     /// Entries that were taken out of this node's history and kept in `diverged/`.
     public var divergedEntries: UInt64 = 0
+    /// Of a full sync that this node receives; stands above what it was started with.
+    public var fullSyncBytesPerSecondMax: UInt64?
 
     /// A change of the own upstream while the primary is gone. It grants no right to append, and
     /// ends with the first document that is newer than the one it was made against.
@@ -106,6 +108,7 @@ extension NodeFacts {
                 ["incarnation": .string(staged.incarnation), "sync": staged.sync.fileJSON]
             } ?? .null,
             "diverged_entries": JSONValue(divergedEntries),
+            "full_sync_max_bytes_per_second": .orNull(fullSyncBytesPerSecondMax),
         ]
     }
 
@@ -129,6 +132,7 @@ extension NodeFacts {
         fullSyncs = json["full_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
         partialSyncs = json["partial_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
         divergedEntries = json["diverged_entries"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
+        fullSyncBytesPerSecondMax = json["full_sync_max_bytes_per_second"]?.unsigned
         lastFullSync = json["last_full_sync"].flatMap(FinishedSync.init(fileJSON:))
         if let name = json["staged"]?["incarnation"]?.stringValue,
             let sync = json["staged"]?["sync"].flatMap(FinishedSync.init(fileJSON:))

@@ -28,6 +28,7 @@ extension Node {
                 index: applied.header.catalogIndex)
         }
         report.fullSync = session?.fullSync.map(NodeReport.FullSync.init(_:))
+        report.fullSyncBytesPerSecondMax = state.fullSyncBytesPerSecondMax
         report.fullSyncs = facts.fullSyncs
         report.partialSyncs = facts.partialSyncs
         report.divergedEntries = facts.divergedEntries
@@ -183,6 +184,7 @@ extension Node {
         report.lag = told.lag
         report.catalog = told.catalog
         report.fullSync = told.fullSync
+        report.fullSyncBytesPerSecondMax = told.fullSyncBytesPerSecondMax
         report.fullSyncs = told.fullSyncs
         report.partialSyncs = told.partialSyncs
         report.divergedEntries = told.divergedEntries

@@ -16,6 +16,7 @@ extension NodeReport {
         lag = json["lag"].flatMap(Lag.init(json:))
         catalog = json["catalog"].flatMap(CatalogSummary.init(json:))
         fullSync = json["full_sync"].flatMap(FullSync.init(json:))
+        fullSyncBytesPerSecondMax = json["full_sync_max_bytes_per_second"]?.unsigned
         fullSyncs = json["counters"]?["full_syncs"]?.unsigned
         partialSyncs = json["counters"]?["partial_syncs"]?.unsigned
         divergedEntries = json["counters"]?["diverged_entries"]?.unsigned

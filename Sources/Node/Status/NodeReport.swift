@@ -21,6 +21,8 @@ public struct NodeReport: Equatable, Sendable {
     public var partialSyncs: UInt64?
     public var lastFullSync: NodeFacts.FinishedSync?
     public var divergedEntries: UInt64?
+    /// How fast a full sync may be received; nil: as fast as it comes, or unknown.
+    public var fullSyncBytesPerSecondMax: UInt64?
     /// Why the node must not become primary now; empty when it may.
     public var vetoes: [Veto] = []
     public var lastError: Failure?
@@ -113,7 +115,8 @@ extension NodeReport {
                     "index": JSONValue(catalog.index.rawValue),
                 ]
             } ?? .null,
-            "full_sync": fullSync?.json ?? .null,
+            "full_sync": fullSync?.json(bytesPerSecondMax: fullSyncBytesPerSecondMax) ?? .null,
+            "full_sync_max_bytes_per_second": .orNull(fullSyncBytesPerSecondMax),
             "counters": [
                 "full_syncs": .orNull(fullSyncs), "partial_syncs": .orNull(partialSyncs),
                 "diverged_entries": .orNull(divergedEntries),
@@ -165,11 +168,12 @@ extension NodeReport.Running {
 }
 
 extension NodeReport.FullSync {
-    var json: JSONValue {
+    fileprivate func json(bytesPerSecondMax: UInt64?) -> JSONValue {
         [
             "stage": .string(stage), "reason": .string(reason), "bytes_done": JSONValue(bytesDone),
             "bytes_total": .orNull(bytesTotal), "files_done": JSONValue(filesDone),
             "files_total": .orNull(filesTotal), "bytes_per_second": .orNull(bytesPerSecond),
+            "max_bytes_per_second": .orNull(bytesPerSecondMax),
             "eta_seconds": .orNull(etaSeconds), "resumed_bytes": JSONValue(resumedBytes),
         ]
     }

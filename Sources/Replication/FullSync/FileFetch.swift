@@ -5,8 +5,9 @@ import Platform
 struct FileFetch {
     let session: ReplicaSession
     let staging: Staging
-    /// Called on the calling thread, ten times a second, while files are fetched.
-    let onProgress: () -> Void
+    /// Called on the calling thread, ten times a second, while files are fetched; with whether the
+    /// limit keeps anything from being read now.
+    let onProgress: (_ isHeldBack: Bool) -> Void
 
     static let connections = 4
     /// One request's worth: so much is asked for again at most when a link breaks in silence.
@@ -49,7 +50,7 @@ struct FileFetch {
             let end = work.wait(until: .now() + FileFetch.interval) {
                 $0.running == 0 || $0.failure != nil ? $0 : nil
             }
-            onProgress()
+            onProgress(clients.contains { $0.isHeldBack })
             limit(clients, among: work.withLock { $0.running })
             guard let end else { continue }
             if end.failure != nil { for client in clients { client.cancel() } }

@@ -122,10 +122,11 @@ extension LinkRunner {
     ) throws(SyncFailure) {
         var shown = rate
         var bytesDone = staging.counts.bytesDone
-        let fetch = FileFetch(session: session, staging: staging) {
+        let fetch = FileFetch(session: session, staging: staging) { isHeldBack in
             self.show(.fetch, reason, startedAt, &shown)
             let now = staging.counts.bytesDone
-            if now != bytesDone { _ = self.session.take(.fetched) }
+            // A pause of our own is no stall.
+            if now != bytesDone || isHeldBack { _ = self.session.take(.fetched) }
             if self.session.take(.tick).contains(.closeLink) { self.session.cutLink() }
             bytesDone = now
         }

@@ -13,6 +13,9 @@ extension LinkRunner {
         var isSessionOver = false
         /// What is to be done instead of streaming.
         var instead: [Action]?
+        /// Of the log, while a full sync catches up.
+        var bytes: UInt64 = 0
+        var rate = TransferRate()
     }
 
     /// Follows the upstream's log until the link ends. Blocks for as long as it lasts.
@@ -30,6 +33,8 @@ extension LinkRunner {
             stream: RecordStream(
                 after: position, lastTime: header.time, lastReign: header.reign))
         session.note { $0.received = position.index }
+        session.limit(client, isLimited: staged != nil)
+        defer { session.limit(client, isLimited: false) }
         let path =
             "/replication/log?after=\(position.index)&hash=\(position.hash.hex)&reign=\(header.reign)"
         do throws(PeerError) {
@@ -74,6 +79,7 @@ extension LinkRunner {
     private func consume(_ bytes: [UInt8], into engine: Engine, _ course: inout Course) -> Bool {
         guard !session.isStopped else { return false }
         course.stream.push(bytes)
+        if staged != nil { showCatchUp(bytes.count, &course) }
         do {
             while true {
                 if let run = try course.stream.nextRun(bytesMax: LinkRunner.runBytesMax) {
@@ -92,6 +98,14 @@ extension LinkRunner {
             course.failure = .local("apply-failed", "\(error)")
         }
         return false
+    }
+
+    private func showCatchUp(_ bytes: Int, _ course: inout Course) {
+        let now = MonotonicTime.now()
+        course.bytes += UInt64(bytes)
+        course.rate.note(course.bytes, at: now)
+        let speed = course.rate.bytesPerSecond(course.bytes, at: now)
+        session.note { $0.progress?.bytesPerSecond = speed }
     }
 
     /// Most bytes of entries that are applied as one group.
@@ -157,6 +171,7 @@ extension LinkRunner {
         }
         self.staged = nil
         staging = nil
+        session.limit(client, isLimited: false)
         session.note {
             $0.releasable = staged.snapshot
             $0.progress = nil

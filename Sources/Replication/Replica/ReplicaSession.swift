@@ -32,6 +32,8 @@ public final class ReplicaSession: Sendable {
         var told: PeerVersion?
         /// A snapshot that is not needed any more.
         var releasable: String?
+        /// Reads the log for a state that does not serve yet, no faster than a full sync may.
+        var limited: PeerClient?
     }
 
     /// - Parameters:
@@ -165,6 +167,24 @@ public final class ReplicaSession: Sendable {
         return client
     }
 
+    /// The limit of a full sync is another one: it holds within 100 ms. Returns at once.
+    public func rateChanged() {
+        // Those who fetch files look by themselves.
+        control.withLock {
+            $0.limited?.setRate(bytesPerSecond: environment.syncBytesPerSecondMax())
+        }
+    }
+
+    /// Holds a client to the limit of a full sync, or to none any more.
+    func limit(_ client: PeerClient, isLimited: Bool) {
+        // Within the lock, as otherwise a limit that was just replaced might be set last.
+        control.withLock {
+            $0.limited = isLimited ? client : nil
+            client.setRate(
+                bytesPerSecond: isLimited ? environment.syncBytesPerSecondMax() : nil)
+        }
+    }
+
     func forget(_ client: PeerClient) { clients.withLock { $0.removeAll { $0 === client } } }
 
     /// Hands what an upstream has said of the topology to the node.
@@ -196,6 +216,9 @@ extension ReplicaSession.Control {
         case .streaming, .fullSync: break
         case .connecting, .handshake, .backoff, .stalled, .detached, .fenced, .stopped:
             received = nil
+            // Nothing flows.
+            progress?.bytesPerSecond = 0
+            progress?.etaSeconds = nil
         }
         if machine.pendingSync == nil { progress = nil }
     }

@@ -14,6 +14,9 @@ public import Platform
 /// Three silences count, each for 3 s: the connection takes no bytes though some are due; the
 /// replica sends no report; what was sent is not received. 10 s of any of them end the link.
 ///
+/// A replica that reports, but does not serve yet, catches up no faster than the limit of its full
+/// sync: then its reports alone count, and it judges the connection itself.
+///
 /// Invariants
 ///  1. `acked <= received <= sent`, and none goes back.
 ///  2. `durable <= acked`: what does not serve does not count as synced.
@@ -82,6 +85,8 @@ public struct FeedMachine: Sendable {
         var deadline: MonotonicTime
         var reason: String
     }
+    /// By the last report.
+    private var isCatchingUp = false
 
     /// A link whose handshake has found the same history up to `index`.
     public init(after index: LogIndex, at now: MonotonicTime) {
@@ -145,6 +150,11 @@ public struct FeedMachine: Sendable {
     ) -> Action {
         guard !isEnded else { return .none }
         lastReportAt = now
+        if isCatchingUp, applied != nil {
+            lastProgressAt = now
+            lastTakenAt = now
+        }
+        isCatchingUp = applied == nil
         let received = max(self.received, min(received, sent))
         if received > self.received || received == sent { lastProgressAt = now }
         self.received = received
@@ -191,6 +201,7 @@ public struct FeedMachine: Sendable {
 
     private func longestSilence(at now: MonotonicTime) -> (Silence, Duration) {
         var longest = (Silence.noReports, now - lastReportAt)
+        if isCatchingUp { return longest }
         let due = max(lastTakenAt, heartbeatAt)
         if now - due > longest.1 { longest = (.connectionTakesNothing, now - due) }
         if received < sent, now - lastProgressAt > longest.1 {

@@ -94,6 +94,9 @@ public final class PeerClient: Sendable {
     /// How fast bodies may arrive, at once.
     func setRate(bytesPerSecond: UInt64?) { fetcher.setRate(bytesPerSecond: bytesPerSecond) }
 
+    /// Whether that limit keeps the running call from reading now.
+    var isHeldBack: Bool { fetcher.isHeldBack }
+
     /// Asks for a JSON document; an empty answer is `null`. Blocks. `path` comes with the query,
     /// percent-encoded.
     public func call(
