@@ -368,6 +368,87 @@ import Topology
         #expect(machine.lastError == nil)
     }
 
+    @Test func `a link that breaks soon and brings something each time is retried at once`() {
+        var machine = Self.machine()
+        var now = Self.start
+        for round in 1...20 as ClosedRange<UInt64> {
+            _ = machine.take(.connected, at: now)
+            _ = machine.take(.answered(.accepted(reign: Self.reign, last: LogIndex(99))), at: now)
+            _ = machine.take(.applied(Self.place(10 + round), Self.reign), at: now)
+            _ = machine.take(.failed(.unreachable("reset")), at: now + .milliseconds(50))
+            guard case .backoff(let retry) = machine.state else {
+                Issue.record("\(machine.state)")
+                return
+            }
+            #expect(retry.attempt == 1)
+            #expect(retry.nextRetryAt <= now + .milliseconds(200))
+            now = retry.nextRetryAt
+            _ = machine.take(.tick, at: now)
+        }
+        #expect(machine.position == Self.place(30))
+    }
+
+    @Test func `a transfer that breaks soon and fetches something each time is retried at once`() {
+        var machine = Self.machine(position: nil)
+        var now = Self.start
+        for _ in 1...20 {
+            _ = machine.take(.connected, at: now)
+            _ = machine.take(.stage(.fetch), at: now)
+            _ = machine.take(.fetched, at: now)
+            _ = machine.take(.failed(.silent(.idle)), at: now + .seconds(3))
+            #expect(machine.attempt == 1)
+            guard case .stalled(let retry) = machine.state else {
+                Issue.record("\(machine.state)")
+                return
+            }
+            now = retry.nextRetryAt
+            _ = machine.take(.tick, at: now)
+        }
+    }
+
+    @Test(arguments: [
+        Machine.Failure.badData("twice another hash"), .local("disk-full", "no space"),
+        .refused("snapshot-too-old", "the log has gone on"),
+    ])
+    func `what was fetched in vain does not make the next attempt come sooner`(
+        failure: Machine.Failure
+    ) {
+        var machine = Self.machine(position: nil)
+        var now = Self.start
+        for attempt in 1...5 {
+            _ = machine.take(.connected, at: now)
+            _ = machine.take(.stage(.fetch), at: now)
+            _ = machine.take(.fetched, at: now)
+            _ = machine.take(.failed(failure), at: now)
+            #expect(machine.attempt == attempt)
+            guard case .backoff(let retry) = machine.state else {
+                Issue.record("\(machine.state)")
+                return
+            }
+            now = retry.nextRetryAt
+            _ = machine.take(.tick, at: now)
+        }
+    }
+
+    @Test func `a link that brings nothing is retried ever later, though it is accepted each time`()
+    {
+        var machine = Self.machine()
+        var now = Self.start
+        for attempt in 1...8 {
+            _ = machine.take(.connected, at: now)
+            _ = machine.take(.answered(.accepted(reign: Self.reign, last: LogIndex(10))), at: now)
+            _ = machine.take(.failed(.unreachable("reset")), at: now)
+            #expect(machine.attempt == attempt)
+            guard case .backoff(let retry) = machine.state else {
+                Issue.record("\(machine.state)")
+                return
+            }
+            now = retry.nextRetryAt
+            _ = machine.take(.tick, at: now)
+        }
+        #expect(now - Self.start > .seconds(5))
+    }
+
     @Test func `a second failure of the same link changes nothing`() {
         var machine = Self.streaming()
         _ = machine.take(.failed(.silent(.idle)), at: Self.at(1))

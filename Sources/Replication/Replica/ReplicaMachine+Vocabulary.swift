@@ -123,6 +123,14 @@ extension ReplicaMachine {
             }
         }
 
+        /// Whether the way to the upstream failed, not what came on it.
+        var isOfTheWay: Bool {
+            switch self {
+            case .silent, .unreachable: true
+            case .refused, .badData, .local: false
+            }
+        }
+
         func error(at now: MonotonicTime) -> LinkError {
             switch self {
             case .unreachable(let detail): LinkError(code: "unreachable", detail: detail, at: now)

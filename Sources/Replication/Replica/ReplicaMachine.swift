@@ -23,7 +23,8 @@ public import Topology
 ///  2. A full sync that has begun is taken up again by every later attempt until its state is swapped
 ///     in: the state that serves is of another history, or too old to go on from.
 ///  3. `detached` and `fenced` are believed of a higher version alone, and left by ``Event/stop``.
-///  4. A failure waits at least ``backoffMin`` and at most ``backoffMax``.
+///  4. A failure waits at least ``backoffMin`` and at most ``backoffMax``; of a link that breaks again
+///     and again, but brings something each time, no longer than a first one.
 public struct ReplicaMachine: Sendable {
     public private(set) var state = State.connecting
     /// Of the present state.
@@ -32,8 +33,10 @@ public struct ReplicaMachine: Sendable {
     public private(set) var lastProgressAt: MonotonicTime
     /// When anything was last heard.
     private var lastHeardAt: MonotonicTime
-    /// Failures in a row.
+    /// Failures in a row: since the link last worked for a while, or brought anything.
     public private(set) var attempt = 0
+    /// Something was applied or fetched since the last failure.
+    private var hasBrought = false
     public private(set) var lastError: LinkError?
     /// What the engine that counts for the link holds; nil: no state.
     public private(set) var position: Position?
@@ -136,6 +139,7 @@ public struct ReplicaMachine: Sendable {
             return []
         case (.fullSync, .fetched):
             lastProgressAt = now
+            hasBrought = true
             return []
         case (.fullSync(let reason, _), .loaded(let position, let reign)):
             state = .fullSync(reason, .catchUp)
@@ -150,6 +154,7 @@ public struct ReplicaMachine: Sendable {
             // The link was given up by the other thread while this group was being applied.
             self.position = position
             lastReign = reign
+            hasBrought = true
             return []
         case (.backoff, .swapped), (.stalled, .swapped), (.connecting, .swapped):
             pendingSync = nil
@@ -272,6 +277,7 @@ extension ReplicaMachine {
         self.position = position
         lastReign = reign
         lastProgressAt = now
+        hasBrought = true
         settle(at: now)
         if case .fullSync = state { return swapIfCaughtUp(at: now) }
         return [.acknowledge(atOnce: false)]
@@ -364,6 +370,9 @@ extension ReplicaMachine {
             hasKeptTail = false
             if pendingSync == .positionNotRetained { pendingSync = nil }
         }
+        // What is wrong with the content, or at this node, is not mended by trying sooner.
+        if hasBrought, failure.isOfTheWay { attempt = 0 }
+        hasBrought = false
         attempt += 1
         let error = failure.error(at: now)
         lastError = error
