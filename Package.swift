@@ -120,7 +120,11 @@ let package = Package(
             "ManagementAPI", "Access", "Engine", "HTTPServer", "JSON", "Log", "Node", "Platform",
             "Replication", "Topology"),
         .testTarget(
-            name: "ClusterTests", dependencies: ["ClusterKit", "HTTPClient", "JSON", "Platform"],
+            name: "ClusterTests",
+            dependencies: [
+                "ClusterKit", "Engine", "HTTPClient", "JSON", "Log", "Platform", "RocksDB",
+                "Topology",
+            ],
             swiftSettings: common),
         .testTarget(
             name: "ScenarioTests",

@@ -177,7 +177,8 @@ export function replicasOf(sync) {
 export function isInSync(node, primary, now) {
   return !isOld(node, now) && node.running?.state === "streaming"
     && node.lag?.seconds != null && node.lag.seconds <= LAGGING_AFTER_SECONDS
-    && !digestDiffers(node, primary);
+    && !digestDiffers(node, primary)
+    && !(node.alarms ?? []).some((alarm) => alarm.code === "catalog-differs");
 }
 
 function digestDiffers(node, primary) {
@@ -258,9 +259,15 @@ export function problems(view) {
       `Whether ${sync.primary} accepts writes is not known: check that it runs and can be reached from here.`);
   }
 
+  for (const alarm of sync.alarms ?? []) {
+    add(2.2, "bad", `alarm ${alarm.code} ${alarm.node}`,
+      `${alarmWord(alarm)}${lasting(alarm.since, now)}: ${alarm.detail.replace(/\.$/, "")}. Next: ${alarm.next_step}`);
+  }
   for (const node of sync.nodes) nodeProblems(node, { now, primary, sync, add });
 
   for (const item of drift?.items ?? []) {
+    // An alarm says it already, and nothing brings it into line by itself.
+    if ((sync.alarms ?? []).some((alarm) => alarm.code === item.kind && alarm.node === item.node)) continue;
     const seconds = secondsSince(item.since, now);
     const long = seconds == null ? "What runs differs" : `For ${age(seconds)}, what runs has differed`;
     add(7, "warn", `drift ${item.kind} ${item.node ?? ""}`,
@@ -341,7 +348,8 @@ function nodeProblems(node, { now, primary, sync, add }) {
       return;
     }
   }
-  if (primary && name !== primary.name && digestDiffers(node, primary)) {
+  const isTold = (sync.alarms ?? []).some((alarm) => alarm.code === "catalog-differs" && alarm.node === name);
+  if (!isTold && primary && name !== primary.name && digestDiffers(node, primary)) {
     add(4, "bad", `digest ${name}`,
       `${name} has other namespaces than ${primary.name} at entry ${count(node.catalog.index)}: resync ${name}.`);
   }
@@ -350,6 +358,15 @@ function nodeProblems(node, { now, primary, sync, add }) {
       `${name} is ${duration(node.lag.seconds)} behind${node.lag.entries == null ? ""
         : ` (${counted(node.lag.entries, "entry", "entries")})`}: if it does not catch up, look at its disk and network.`);
   }
+}
+
+const ALARMS = {
+  "catalog-differs": (node) => `${node} has had another catalog than its primary`,
+  "position-not-retained": (node) => `${node} has been falling behind the log that is kept for it`,
+};
+
+function alarmWord(alarm) {
+  return ALARMS[alarm.code]?.(alarm.node) ?? `${alarm.node}: ${alarm.code}`;
 }
 
 /** Whether this problem means that everything else on the page is old. */

@@ -102,7 +102,11 @@ extension Engine {
             try iterator.checkFailure()
         })
         guard catalog.digest == header.catalogDigest else {
-            throw EngineError.damaged("the catalog does not have the digest that the state names")
+            throw EngineError.damaged(
+                "the catalog does not have the digest that the state names, so its records were "
+                    + "changed behind the log's back. Of a replica: move its data directory away and "
+                    + "start it empty; its cluster takes it in again. Of a primary: fail over to a "
+                    + "replica first (POST /v1/topology/failover there)")
         }
         let iterator = DatabaseIterator(
             database, from: [KeyPrefix.counters], to: Key.end(ofPrefix: [KeyPrefix.counters]))

@@ -16,8 +16,12 @@ final class Maintenance: Sendable {
 
     private static let beat: Duration = .milliseconds(100)
     private static let period: Duration = .seconds(1)
+    private static let alarmPeriod: Duration = .milliseconds(500)
     /// The state is flushed when a start would have to replay more of the log.
     private static let unflushedBytesMax: UInt64 = 256 << 20
+    /// Sooner when replicas are waited for with less log than that, for what is not flushed cannot
+    /// be removed; but not for every few entries.
+    private static let unflushedBytesMin: UInt64 = 1 << 20
 
     private struct Stopping {
         var isStopping = false
@@ -47,6 +51,7 @@ final class Maintenance: Sendable {
     func start(_ node: Node) {
         checkDisk(node)
         repeating("ticker", Maintenance.beat) { node.source.tick(at: .now()) }
+        repeating("alarms", Maintenance.alarmPeriod) { node.checkAlarms() }
         repeating("log-sync", Maintenance.period) { [self] in syncLog(node) }
         repeating("housekeeping", Maintenance.period) { [self] in
             checkDisk(node)
@@ -132,7 +137,10 @@ final class Maintenance: Sendable {
         guard let engine = node.engine else { return }
         do {
             var persisted = try engine.persistedIndex()
-            if engine.log.bytes(after: persisted) > Maintenance.unflushedBytesMax {
+            let unflushedMax = min(
+                Maintenance.unflushedBytesMax,
+                max(Maintenance.unflushedBytesMin, node.options.logRetentionBytesMax))
+            if engine.log.bytes(after: persisted) > unflushedMax {
                 try engine.flush()
                 persisted = try engine.persistedIndex()
             }

@@ -32,7 +32,7 @@ extension Node {
     public func isInSync(_ sync: SyncReport) -> Bool {
         guard let own = sync.nodes.first(where: { $0.name == name.rawValue }),
             own.running?.state == .streaming, let lag = own.lag?.seconds,
-            lag < options.inSyncLag.inSeconds
+            lag < options.inSyncLag.inSeconds, !own.hasAlarm(.catalogDiffers)
         else { return false }
         let primary = sync.nodes.first { $0.name == sync.primary && $0.running?.role == .primary }
         guard let theirs = primary?.catalog, let ours = own.catalog, theirs.index == ours.index

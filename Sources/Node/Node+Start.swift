@@ -149,9 +149,12 @@ extension Node {
     /// Hears of every entry that `engine` applies.
     func watch(_ engine: Engine) {
         let topology = Monitor(engine.state.catalog.topology?.version)
+        catalogs.withLock { $0 = CatalogHistory() }
+        noteCatalog(engine.state.header)
         engine.observe { [weak self, weak engine] state in
             guard let self, let engine, self.state.engine === engine else { return }
             source.enginePublished(state)
+            noteCatalog(state.header)
             waits.poke()
             let version = state.catalog.topology?.version
             let isNew = topology.withLock { known in

@@ -24,6 +24,7 @@ public import Topology
 /// | `Node+Claim` | following another node by the own decision |
 /// | `Node+Limits` | what an operator sets for this node alone |
 /// | `Node+Feeding` | what the source's end of replication needs of the node |
+/// | `Alarms/Node+Alarms` | what is wrong and does not mend itself |
 /// | `Status/Node+Report`, `Status/Node+Sync` | what is told about all of this |
 public final class Node: Sendable {
     public let options: NodeOptions
@@ -37,6 +38,8 @@ public final class Node: Sendable {
     let drift = DriftMemory()
     let tracker = OperationTracker()
     let maintenance: Maintenance
+    let alarms = Monitor(AlarmBook())
+    let catalogs = Monitor(CatalogHistory())
     /// Since when replicas have promised a reign above this primary's.
     let heldUp = Monitor<MonotonicTime?>(nil)
     let startedAt = MonotonicTime.now()

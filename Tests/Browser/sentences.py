@@ -37,6 +37,8 @@ def view(*nodes, drift=(), sync=None, **changes):
 N1 = node("n1", "serving")
 FULL_SYNC = {"stage": "fetch", "reason": "empty", "bytes_done": 450, "bytes_total": 1000, "files_done": 1,
              "files_total": 2, "bytes_per_second": 50.0, "eta_seconds": 11.2, "resumed_bytes": 0}
+ALARM = {"code": "catalog-differs", "since": time(12), "detail": "the catalog of n2 is not that of n1",
+         "next_step": "curl -X POST http://n1:7070/v1/nodes/n2/resync"}
 
 SENTENCES = {
     "alone": (view(N1), [
@@ -68,6 +70,19 @@ SENTENCES = {
         "n2 is in a full sync from n1: 45 % done, about 12 s left; nothing to do but wait."]),
     "catalog differs": (view(N1, node("n2", digest="bb")), [
         "n2 has other namespaces than n1 at entry 1,100: resync n2."]),
+    "catalog alarm": (view(N1, node("n2", digest="bb", alarms=[ALARM]), drift=[
+        {"kind": "catalog-differs", "node": "n2", "since": time(8), "detail": "Its digest differs."}],
+        sync={"in_sync": False, "alarms": [{"node": "n2"} | ALARM]}), [
+        "n2 has had another catalog than its primary for 12 s: the catalog of n2 is not that of n1. "
+        "Next: curl -X POST http://n1:7070/v1/nodes/n2/resync"]),
+    "position not retained": (view(N1, node("n2", observed=40), sync={"in_sync": False, "alarms": [{
+        "code": "position-not-retained", "node": "n2", "since": time(30),
+        "detail": "n2 stands at entry 20, and the log begins with entry 90: it needs a full sync",
+        "next_step": "start n2 again, or mend the way to it: it takes a full sync by itself"}]}), [
+        "n2 has been falling behind the log that is kept for it for 30 s: n2 stands at entry 20, and the log begins "
+        "with entry 90: it needs a full sync. Next: start n2 again, or mend the way to it: it takes a full sync by "
+        "itself",
+        "n2 has not been heard for 40 s: check that it runs and can be reached at http://n2:7070."]),
     "drift": (view(N1, node("n2"), drift=[
         {"kind": "upstream-differs", "node": "n2", "since": time(8), "detail": "n2 follows n3, configured is n1."}]), [
         "For 8 s, what runs has differed from what is configured: n2 follows n3, configured is n1; "

@@ -27,6 +27,12 @@ import Topology
         report.partialSyncs = 2
         report.divergedEntries = 0
         report.vetoes = [.init(code: "full-sync", detail: "a full sync is at stage fetch: 50 %")]
+        report.fullSyncBytesPerSecondMax = 1_000
+        report.alarms = [
+            .init(
+                code: "catalog-differs", since: UnixMilliseconds(rawValue: 1_700_000_000_005),
+                detail: "it differs", nextStep: "curl -X POST")
+        ]
         report.lastError = .init(
             code: "timed-out", detail: "no byte for 3 s: idle",
             at: UnixMilliseconds(rawValue: 1_700_000_000_000))
@@ -52,6 +58,7 @@ import Topology
         var report = full()
         report.running?.state = .streaming
         report.lag = .init(entries: 0, bytes: 0, seconds: 0)
+        report.alarms = []
         let rule = InSyncRule(
             primaryCatalog: report.catalog, generation: Generation(3), lagMax: .seconds(1))
         #expect(rule.holds(for: report))
@@ -71,5 +78,8 @@ import Topology
         var different = report
         different.catalog?.digest = .zero
         #expect(!rule.holds(for: different))
+        var alarmed = report
+        alarmed.alarms = full().alarms
+        #expect(!rule.holds(for: alarmed))
     }
 }

@@ -14,7 +14,18 @@ enum LinkResource {
         let node = call.node
         var items = node.source.links().map { json($0, at: node) }
         if let status = node.upstreamStatus { items.append(json(status, at: node)) }
-        return .response(.json(["items": .array(items)]))
+        return .response(
+            .json(["items": .array(items), "retention": .array(retention(at: node))]))
+    }
+
+    /// Of every configured replica of this node, also of those that no link runs with.
+    private static func retention(at node: Node) -> [JSONValue] {
+        node.reports().compactMap { report in
+            guard let retention = report.retention?.json.objectValue else { return nil }
+            var item: JSONObject = ["replica": .string(report.name)]
+            for (name, value) in retention.members { item[name] = value }
+            return .object(item)
+        }
     }
 
     /// This node is the source.
@@ -38,6 +49,8 @@ enum LinkResource {
                 ]
             } ?? .null,
             "headroom_seconds": .orNull(link.headroomSeconds),
+            "full_sync_needed": .orNull(
+                link.needsFullSync ? FullSyncReason.positionNotRetained.rawValue : nil),
             "attempt": .null,
             "last_error": .orNull(link.trouble),
         ]
@@ -59,6 +72,7 @@ enum LinkResource {
             "acked_index": .orNull(report.position?.index.rawValue),
             "lag": report.lag?.json ?? .null,
             "headroom_seconds": .null,
+            "full_sync_needed": .orNull(status.fullSync?.reason.rawValue),
             "attempt": JSONValue(status.attempt),
             "last_error": .orNull(report.lastError?.text),
         ]

@@ -45,6 +45,9 @@ enum MetricsResource {
         text.gauge("convoy_in_sync", "Every configured replica is in sync.", sync.inSync ? 1 : 0)
         text.gauge("convoy_in_sync_replicas", "Replicas in sync.", Double(sync.inSyncReplicas))
         text.gauge("convoy_converged", "What runs is as configured.", sync.converged ? 1 : 0)
+        text.gauge(
+            "convoy_alarms", "What is wrong and does not mend itself.",
+            Double(sync.nodes.reduce(0) { $0 + $1.alarms.count }))
         text.gauge("convoy_writable", "This node takes writes.", node.isWritable ? 1 : 0)
         text.gauge(
             "convoy_topology_generation", "Of the document.",

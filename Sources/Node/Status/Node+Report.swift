@@ -34,6 +34,7 @@ extension Node {
         report.divergedEntries = facts.divergedEntries
         report.lastFullSync = facts.lastFullSync
         report.lastError = session?.lastError.map(NodeReport.Failure.init(_:)) ?? state.failure
+        report.alarms = facts.number.map(ownAlarms) ?? []
         report.observedAt = .now()
         report.vetoes = vetoes(report)
         return report
@@ -121,6 +122,12 @@ extension Node {
         if let sync = report.fullSync {
             vetoes.append(.init(code: "full-sync", detail: "a full sync is at stage \(sync.stage)"))
         }
+        if report.hasAlarm(.catalogDiffers) {
+            vetoes.append(
+                .init(
+                    code: AlarmCode.catalogDiffers.rawValue,
+                    detail: "the node's catalog is not the primary's"))
+        }
         if report.running?.state == .detached {
             vetoes.append(.init(code: "detached", detail: "the node is not in the topology"))
         }
@@ -163,6 +170,10 @@ extension Node {
         report.configured = configured(record.number, in: document)
         report.observedAt = seen?.heardAt
         report.lastError = seen?.failure
+        report.alarms = ownAlarms(of: record.number)
+        if let own = state.facts.number, document.upstream(of: record.number) == own {
+            report.retention = retention(of: record.number)
+        }
         guard let seen, let status = seen.status, let heardAt = seen.heardAt else { return report }
         let age =
             UnixMilliseconds.now().rawValue - min(heardAt.rawValue, UnixMilliseconds.now().rawValue)
@@ -191,6 +202,9 @@ extension Node {
         report.lastFullSync = told.lastFullSync
         report.vetoes = told.vetoes
         report.lastError = told.lastError
+        report.alarms += told.alarms.filter { alarm in
+            !report.alarms.contains { $0.code == alarm.code }
+        }
         if let link, told.running?.state == .streaming {
             report.takeIn(link, own: state.engine?.state)
         } else if link?.state == .streaming, told.running?.state != .streaming {

@@ -96,7 +96,8 @@ extension Node {
                 number: record.number, name: record.name, isReachable: true, isSameLineage: true,
                 role: own.running?.role, state: own.running?.state,
                 upstream: session?.upstream.number, version: state.document?.version,
-                applied: own.position?.index, observedAt: now)
+                applied: own.position?.index,
+                catalogAgrees: own.hasAlarm(.catalogDiffers) ? false : nil, observedAt: now)
         }
         guard let seen = peers.observation(of: record.number) else { return nil }
         let status = seen.status
@@ -108,16 +109,15 @@ extension Node {
             isSameLineage: status.map { $0.lineage == state.lineage },
             role: status?.report.running?.role, state: status?.report.running?.state,
             upstream: upstream, version: status?.document?.version,
-            applied: status?.extent.position.index, catalogAgrees: catalogAgrees(status?.report),
+            applied: status?.extent.position.index,
+            catalogAgrees: catalogDiffers(record.number, status?.report) ? false : nil,
             observedAt: seen.heardAt ?? seen.askedAt)
     }
 
-    /// Compared only at the same catalog index; otherwise it is not known.
-    private func catalogAgrees(_ report: NodeReport?) -> Bool? {
-        guard let header = state.engine?.state.header, let catalog = report?.catalog,
-            catalog.index == header.catalogIndex
-        else { return nil }
-        return catalog.digest == header.catalogDigest
+    /// By what this node has found, or the other one says of itself.
+    private func catalogDiffers(_ number: NodeNumber, _ told: NodeReport?) -> Bool {
+        ownAlarms(of: number).contains { $0.code == AlarmCode.catalogDiffers.rawValue }
+            || told?.hasAlarm(.catalogDiffers) == true
     }
 
     private func runningLinks() -> [LinkObservation] {

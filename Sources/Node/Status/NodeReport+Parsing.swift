@@ -26,6 +26,7 @@ extension NodeReport {
                 Veto(code: $0.codeAndDetail.code, detail: $0.codeAndDetail.detail)
             }
         }
+        alarms = (json["alarms"]?.arrayValue ?? []).compactMap(Alarm.init(json:))
         if let text = json["last_error"]?.stringValue, let at = json["last_error_at"]?.time {
             lastError = Failure(
                 code: text.codeAndDetail.code, detail: text.codeAndDetail.detail, at: at)

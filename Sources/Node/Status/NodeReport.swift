@@ -1,6 +1,7 @@
 public import JSON
 public import Log
 public import Platform
+public import Replication
 public import Topology
 
 /// What is known of one node: what is configured, what runs, and when it was seen.
@@ -25,6 +26,9 @@ public struct NodeReport: Equatable, Sendable {
     public var fullSyncBytesPerSecondMax: UInt64?
     /// Why the node must not become primary now; empty when it may.
     public var vetoes: [Veto] = []
+    public var alarms: [Alarm] = []
+    /// How long the log here is kept for the node; nil unless it is a replica of the node that tells.
+    public var retention: ReplicaRetention?
     public var lastError: Failure?
     public var observedAt: UnixMilliseconds?
 
@@ -130,9 +134,23 @@ extension NodeReport {
             } ?? .null,
             "promotable": .bool(isPromotable),
             "vetoes": .array(vetoes.map { .string("\($0.code): \($0.detail)") }),
+            "alarms": .array(alarms.map(\.json)),
+            "retention": retention?.json ?? .null,
             "last_error": .orNull(lastError?.text),
             "last_error_at": .orNull(lastError?.at.rfc3339),
             "observed_at": .orNull(observedAt?.rfc3339),
+        ]
+    }
+}
+
+extension ReplicaRetention {
+    public var json: JSONValue {
+        [
+            "acked_index": .orNull(acked?.rawValue),
+            "bytes_behind": .orNull(bytesBehind), "max_bytes": JSONValue(bytesMax),
+            "headroom_seconds": .orNull(headroomSeconds),
+            "full_sync_needed": .orNull(
+                need == .now ? FullSyncReason.positionNotRetained.rawValue : nil),
         ]
     }
 }

@@ -53,6 +53,8 @@ public struct SyncReport: Sendable {
                     "seconds": .orNull(exposure.seconds), "candidate": .orNull(exposure.candidate),
                 ]
             } ?? .null,
+            "alarms": .array(
+                nodes.flatMap { node in node.alarms.map { $0.json(of: node.name) } }),
             "nodes": .array(nodes.map(\.json)),
             "observed_at": .string(observedAt.rfc3339),
         ]
@@ -69,7 +71,8 @@ struct InSyncRule {
         guard replica.running?.state == .streaming,
             let known = replica.running?.generation, known >= generation,
             let seconds = replica.lag?.seconds, seconds < lagMax.inSeconds,
-            let own = replica.catalog, let primaryCatalog
+            let own = replica.catalog, let primaryCatalog,
+            !replica.hasAlarm(.catalogDiffers)
         else { return false }
         return own.index == primaryCatalog.index && own.digest == primaryCatalog.digest
     }

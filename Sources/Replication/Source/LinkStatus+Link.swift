@@ -26,11 +26,16 @@ extension LinkStatus {
             if let log, lag.entries > 0 { lag.bytes = log.bytes(after: acked) }
             return lag
         }
-        headroomSeconds = machine.flatMap { machine in
-            guard let log, rate > 0 else { return nil }
-            let behind = log.bytes(after: max(machine.acked, machine.received))
-            return Double(retentionBytesMax - min(retentionBytesMax, behind)) / rate
+        let retention = machine.flatMap { machine in
+            log.map { log in
+                let has = max(machine.acked, machine.received)
+                return ReplicaRetention(
+                    acked: has, first: log.first, bytesBehind: log.bytes(after: has),
+                    bytesMax: retentionBytesMax, bytesPerSecond: rate)
+            }
         }
+        headroomSeconds = retention?.headroomSeconds
+        needsFullSync = retention?.need == .now
     }
 
     private static func state(

@@ -28,6 +28,8 @@ public struct LinkStatus: Equatable, Sendable {
     /// Until the log that the replica lacks is removed, at the present rate of writes; nil when
     /// nothing is written, or the replica does not need the log.
     public var headroomSeconds: Double?
+    /// What the replica lacks is not in the log any more.
+    public var needsFullSync: Bool
     /// The last report of this session; nil before the first.
     public var report: AckReport?
     public var reportedAt: MonotonicTime?

@@ -20,6 +20,8 @@ struct LinkTable: Sendable {
     private(set) var links: [NodeNumber: Link] = [:]
     /// What each replica's subtree has last acknowledged; kept when its link ends.
     private(set) var subtreeAcked: [NodeNumber: LogIndex] = [:]
+    /// What each replica itself has; kept in the same way.
+    private(set) var acked: [NodeNumber: LogIndex] = [:]
 
     subscript(replica: NodeNumber) -> Link? { links[replica] }
 
@@ -52,8 +54,9 @@ struct LinkTable: Sendable {
         return true
     }
 
-    mutating func noteSubtree(_ replica: NodeNumber, _ index: LogIndex) {
-        subtreeAcked[replica] = index
+    mutating func note(_ replica: NodeNumber, acked: LogIndex, subtree: LogIndex) {
+        self.acked[replica] = acked
+        subtreeAcked[replica] = subtree
     }
 
     /// The connection of `feed` is gone.
@@ -76,6 +79,7 @@ struct LinkTable: Sendable {
 
     mutating func forget(where isUnwanted: (NodeNumber) -> Bool) {
         subtreeAcked = subtreeAcked.filter { !isUnwanted($0.key) }
+        acked = acked.filter { !isUnwanted($0.key) }
     }
 
     /// What every replica that is heard of, directly or through others, has applied and synced of

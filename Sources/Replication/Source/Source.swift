@@ -172,7 +172,7 @@ public final class Source: Sendable {
             let machine = feed.machine
             if machine.acked > .zero {
                 let subtree = min(machine.acked, report.subtreeApplied)
-                table.withLock { $0.noteSubtree(replica, subtree) }
+                table.withLock { $0.note(replica, acked: machine.acked, subtree: subtree) }
             }
             if hasChanged { environment.linksChanged() }
             answerWaiters(expiring: false, at: now)

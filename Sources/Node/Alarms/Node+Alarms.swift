@@ -1,0 +1,158 @@
+import Engine
+import Log
+import Platform
+import Replication
+import Topology
+
+/// Looks for what is wrong and does not mend itself. Reads published values only.
+///
+/// A catalog is judged at both ends: a replica holds the origin's heartbeats against what it had
+/// itself as of that entry, and the primary the reports of its replicas. Retention is judged by
+/// whoever keeps the log.
+extension Node {
+    /// Judges anew, and tells the operator's log what has changed. Called twice a second.
+    func checkAlarms() {
+        guard let document = state.document else { return }
+        var verdicts: [AlarmBook.Key: AlarmBook.Verdict] = [:]
+        judgeOwnCatalog(document, &verdicts)
+        judgeReplicas(document, &verdicts)
+        judgeRetention(document, &verdicts)
+        let changes = alarms.withLock { $0.take(verdicts, at: .now()) }
+        if changes.isEmpty { return }
+        for change in changes {
+            let name = document.label(of: change.key.node)
+            switch change {
+            case .raised(let key, let detail):
+                log(
+                    .error, "alarm",
+                    [
+                        "code": key.code.rawValue, "node": name, "detail": detail,
+                        "next_step": nextStep(key, document),
+                    ])
+            case .ended(let key):
+                log(.info, "alarm ended", ["code": key.code.rawValue, "node": name])
+            }
+        }
+        waits.poke()
+        peers.pokeAll()
+    }
+
+    /// Takes note of the catalog that this node has now.
+    func noteCatalog(_ header: StateHeader) {
+        catalogs.withLock { $0.note(header.catalogIndex, header.catalogDigest) }
+    }
+
+    /// What this node has found itself, of any node.
+    func ownAlarms(of number: NodeNumber) -> [NodeReport.Alarm] {
+        let found = alarms.withLock { $0.alarms(of: number) }
+        guard !found.isEmpty, let document = state.document else { return [] }
+        return found.map { code, entry in
+            NodeReport.Alarm(
+                code: code.rawValue, since: entry.since, detail: entry.detail,
+                nextStep: nextStep(AlarmBook.Key(node: number, code: code), document))
+        }
+    }
+
+    private func nextStep(_ key: AlarmBook.Key, _ document: TopologyDocument) -> String {
+        let name = document.label(of: key.node)
+        switch key.code {
+        case .catalogDiffers:
+            let primary = document.node(numbered: document.primary)?.address.url ?? ""
+            return "curl -X POST \(primary)/v1/nodes/\(name)/resync"
+        case .positionNotRetained:
+            return "start \(name) again, or mend the way to it: it takes a full sync by itself"
+        }
+    }
+
+    private func judgeOwnCatalog(
+        _ document: TopologyDocument, _ verdicts: inout [AlarmBook.Key: AlarmBook.Verdict]
+    ) {
+        guard let own = state.facts.number, let session else { return }
+        let key = AlarmBook.Key(node: own, code: .catalogDiffers)
+        let status = session.status
+        guard status.state == .streaming, let origin = status.origin,
+            origin.lineage == state.facts.lineage
+        else { return verdicts[key] = .unknown }
+        verdicts[key] = verdict(
+            origin.catalogIndex, origin.catalogDigest, document.label(of: own), document)
+    }
+
+    private func judgeReplicas(
+        _ document: TopologyDocument, _ verdicts: inout [AlarmBook.Key: AlarmBook.Verdict]
+    ) {
+        guard state.committer != nil else { return }
+        for replica in document.replicas {
+            let key = AlarmBook.Key(node: replica.node, code: .catalogDiffers)
+            verdicts[key] = .unknown
+            guard let record = document.node(numbered: replica.node) else { continue }
+            let report = report(of: record, in: document)
+            guard report.running?.state == .streaming, let catalog = report.catalog else {
+                continue
+            }
+            verdicts[key] = verdict(
+                catalog.index, catalog.digest, record.name.rawValue, document)
+        }
+    }
+
+    private func verdict(
+        _ index: LogIndex, _ digest: Hash128, _ name: String, _ document: TopologyDocument
+    ) -> AlarmBook.Verdict {
+        switch catalogs.withLock({ $0.agrees(index, digest) }) {
+        case nil: return .unknown
+        case true?: return .right
+        case false?:
+            let primary = document.label(of: document.primary)
+            return .wrong(
+                "the catalog of \(name) (namespaces, tokens, topology) is not that of \(primary), "
+                    + "though both have applied entry \(index): one of the two is damaged")
+        }
+    }
+
+    private func judgeRetention(
+        _ document: TopologyDocument, _ verdicts: inout [AlarmBook.Key: AlarmBook.Verdict]
+    ) {
+        guard let own = state.facts.number, state.engine != nil else { return }
+        for child in document.children(of: own) {
+            let key = AlarmBook.Key(node: child, code: .positionNotRetained)
+            let retention = self.retention(of: child)
+            verdicts[key] =
+                isInFullSync(child)
+                ? .right : retention.verdict(of: document.label(of: child))
+        }
+    }
+
+    /// How far the log here reaches back for a replica of this node.
+    func retention(of replica: NodeNumber) -> ReplicaRetention {
+        // Unknown since this node started, the replica's own word has to do.
+        let seen = peers.observation(of: replica)
+        let told = seen?.status.flatMap { status in
+            seen?.isReachable == true && status.lineage == state.facts.lineage
+                ? status.position.index : nil
+        }
+        return source.retention(of: replica, otherwiseAt: told)
+    }
+
+    private func isInFullSync(_ replica: NodeNumber) -> Bool {
+        if source.links().contains(where: { $0.replica == replica && $0.state == .fullSync }) {
+            return true
+        }
+        let seen = peers.observation(of: replica)
+        return seen?.isReachable == true && seen?.status?.report.fullSync != nil
+    }
+}
+
+extension ReplicaRetention {
+    func verdict(of name: String) -> AlarmBook.Verdict {
+        switch need {
+        case .none: return acked == nil ? .unknown : .right
+        case .soon:
+            return .wrong(
+                "\(name) lacks \(bytesBehind ?? 0) bytes of the log, and at most \(bytesMax) are kept "
+                    + "for it: unless it catches up before, it needs a full sync")
+        case .now:
+            return .wrong(
+                "\(name) stands at entry \(acked ?? .zero), and the log begins with entry "
+                    + "\(first): it needs a full sync")
+        }
+    }
+}
