@@ -65,18 +65,36 @@ import Testing
         let replica = scene.replica.client
         let before = scene.proxy.traffic.bytesToClient
         let total = try scene.beginFullSync()
+        let sockets = try scene.replica.connections(to: scene.proxy.port)
         scene.proxy.conduct = .frozen
         let done = try #require(try replica.node().fullSyncBytesDone)
         let frozen = MonotonicTime.now()
+        let frozenAt = UnixMilliseconds.now()
         let stalled = try poll(within: .seconds(4), for: "the replica says that it is stalled") {
             let view = try replica.node()
             return view.state == "stalled" ? view : nil
         }
         print("stalled after \(MonotonicTime.now() - frozen): \(stalled.lastError ?? "")")
-        #expect(stalled.lastError != nil)
-        #expect(stalled.nextRetryAt != nil)
-        #expect(stalled.attempt ?? 0 >= 1)
+        #expect(stalled.lastError?.contains("idle-timeout") == true)
+        let erredAt = try #require(stalled.json["last_error_at"]?.stringValue)
+        #expect(try #require(UnixMilliseconds(rfc3339: erredAt)) > frozenAt)
+        let retryAt = try #require(stalled.nextRetryAt.flatMap(UnixMilliseconds.init(rfc3339:)))
+        #expect(retryAt > (UnixMilliseconds(rfc3339: erredAt) ?? retryAt))
+        #expect(retryAt.rawValue < frozenAt.rawValue + 10_000)
+        #expect(stalled.attempt == 1)
+        #expect(stalled.json["full_sync"]?["bytes_per_second"]?.numberValue == 0, "nothing flows")
+        #expect(stalled.json["full_sync"]?["eta_seconds"] == .null)
+        try poll(within: .seconds(1), for: "the sockets of the transfer are closed") {
+            try scene.replica.connections(to: scene.proxy.port) <= sockets - 4 ? true : nil
+        }
         try scene.replicaAnswersAtOnce(for: .seconds(2), "stalled")
+        let later = try poll(within: .seconds(15), for: "it has tried again, in vain") {
+            () throws -> NodeView? in
+            let view = try replica.node()
+            return view.attempt ?? 0 >= 2 ? view : nil
+        }
+        #expect(later.lastError != nil)
+        #expect(later.fullSyncBytesDone ?? 0 >= done, "what it has it keeps")
 
         scene.proxy.conduct = .healthy
         scene.proxy.conduct.toClient = .limited(bytesPerSecond: 4_000_000)
@@ -113,6 +131,14 @@ import Testing
             }
         }
         #expect(writing.took < .seconds(3), "no writer waits for the replica")
+        // Told to within an eighth of a mebibyte.
+        let bytes = Int64(48 * (64 << 10))
+        let kept = try primary.client.node("n2").json["retention"]
+        #expect(kept?["bytes_behind"]?.integerValue ?? 0 >= bytes)
+        #expect(kept?["bytes_behind"]?.integerValue ?? .max < bytes + (1 << 20))
+        #expect(kept?["max_bytes"]?.integerValue == 8 << 30, "so much and no more")
+        #expect(kept?["headroom_seconds"]?.numberValue ?? 0 > 0)
+        #expect(kept?["full_sync_needed"] == .null)
         let stalled = try poll(within: .seconds(4), for: "the primary says so") {
             let link = try primary.client.link(from: "n1", to: "n2")
             return link?["state"] == "stalled" ? link : nil
@@ -120,11 +146,17 @@ import Testing
         print("the primary's link stalled after \(MonotonicTime.now() - frozen)")
         #expect(stalled["id"] == link["id"])
         #expect(stalled["last_error"]?.stringValue != nil)
+        #expect(stalled["full_sync_needed"] == .null)
+        #expect(stalled["headroom_seconds"]?.numberValue ?? 0 > 0)
         #expect(try primary.client.get("/v1/sync")["in_sync"] == false)
         try poll(within: .seconds(11), for: "the primary has ended it") {
             try primary.client.link(from: "n1", to: "n2")?["id"] == link["id"] ? nil : true
         }
         #expect(try replica.client.node().state != "streaming")
+        let still = try primary.client.get("/v1/links").expecting(200)["retention"]?[0]
+        #expect(still?["replica"] == "n2")
+        #expect(still?["acked_index"] == kept?["acked_index"], "known though no link runs")
+        #expect(still?["bytes_behind"]?.integerValue ?? 0 >= bytes)
 
         proxy.conduct = .healthy
         try primary.client.waitUntilInSync(within: 15)
