@@ -10,6 +10,7 @@ extension LinkRunner {
     private static let prepareMax = Duration.seconds(30)
     /// Left free on the disk, beyond the snapshot itself.
     static let diskReserveBytes: UInt64 = 64 << 20
+    private static let diskFull = "disk-full"
 
     private enum SyncFailure: Error {
         case peer(PeerError)
@@ -47,6 +48,8 @@ extension LinkRunner {
             switch error {
             case .peer(let error): return session.take(event(for: error))
             case .local(let code, let detail):
+                // Whatever else needs the disk comes first.
+                if code == LinkRunner.diskFull { dropStaging() }
                 return session.take(.failed(.local(code, detail)))
             case .badData(let detail):
                 dropStaging()
@@ -93,19 +96,10 @@ extension LinkRunner {
                 try begun.begin(manifest)
                 staging = begun
             } else {
-                staging = try Staging(
-                    manifest, in: try environment.dataDirectory.makeIncarnation())
+                staging = try makeStaging(manifest)
                 self.staging = staging
             }
-            let counts = staging.counts
-            let needed = counts.bytesTotal - counts.bytesDone + LinkRunner.diskReserveBytes
-            let free = try FileSystem.space(at: environment.dataDirectory.path).freeBytes
-            guard free >= needed else {
-                throw SyncFailure.local(
-                    "disk-full",
-                    "the snapshot needs \(needed) bytes of free disk, \(free) are free: "
-                        + "\(needed - free) are missing")
-            }
+            if let lack = try lackOfDisk(for: staging) { throw lack }
             return staging
         } catch let error as SyncFailure {
             throw error
@@ -113,6 +107,28 @@ extension LinkRunner {
             throw LinkRunner.failure(error)
         } catch {
             throw .local("staging-failed", "\(error)")
+        }
+    }
+
+    /// Says how much disk is missing for what is still to come; nil when there is enough.
+    private func lackOfDisk(for staging: Staging) throws(FileError) -> SyncFailure? {
+        let counts = staging.counts
+        let needed = counts.bytesTotal - counts.bytesDone + LinkRunner.diskReserveBytes
+        let free = try FileSystem.space(at: environment.dataDirectory.path).freeBytes
+        guard free < needed else { return nil }
+        return .local(
+            LinkRunner.diskFull,
+            "the snapshot needs \(needed) bytes of free disk, \(free) are free: "
+                + "\(needed - free) are missing")
+    }
+
+    private func makeStaging(_ manifest: SnapshotManifest) throws -> Staging {
+        let incarnation = try environment.dataDirectory.makeIncarnation()
+        do {
+            return try Staging(manifest, in: incarnation)
+        } catch {
+            try? FileSystem.removeTree(incarnation.path)  // What stays is removed at the next boot.
+            throw error
         }
     }
 
@@ -135,7 +151,9 @@ extension LinkRunner {
         } catch {
             switch error {
             case .peer(let error): throw .peer(error)
-            case .io(let error): throw LinkRunner.failure(error)
+            case .io(let error):
+                let lack = error.isDiskFull ? try? lackOfDisk(for: staging) : nil
+                throw lack ?? LinkRunner.failure(error)
             case .damaged(let detail): throw .badData(detail)
             }
         }
@@ -155,7 +173,7 @@ extension LinkRunner {
     }
 
     private static func failure(_ error: FileError) -> SyncFailure {
-        .local(error.isDiskFull ? "disk-full" : "disk-failed", "\(error)")
+        .local(error.isDiskFull ? diskFull : "disk-failed", "\(error)")
     }
 
     private func show(
