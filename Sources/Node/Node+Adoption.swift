@@ -67,7 +67,8 @@ extension Node {
             document: document, promised: facts.promised,
             extent: state.engine?.state.header.extent ?? .none,
             holdsUserData: userData.map { $0.keys > 0 || $0.namespaces > 0 } ?? false,
-            followers: max(0, (document?.nodes.count ?? 1) - 1), report: report()
+            followers: max(0, (document?.nodes.count ?? 1) - 1), report: report(),
+            found: document.map(foundAlarms) ?? []
         ).json
     }
 

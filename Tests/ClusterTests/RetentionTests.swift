@@ -26,8 +26,8 @@ import Testing
 
     @Test(.timeLimit(.minutes(2)))
     func `a replica that the log leaves behind is said to need a full sync, and why`() throws {
-        let cluster = try TestCluster(nodes: 2, flags: RetentionTests.flags)
-        let (primary, replica) = (cluster[0], cluster[1])
+        let cluster = try TestCluster(nodes: 3, flags: RetentionTests.flags)
+        let (primary, replica, other) = (cluster[0], cluster[1], cluster[2].client)
         try write(0..<4, to: primary)
         try primary.client.waitUntilInSync()
         let well = try retention(primary.client, of: "n2")
@@ -73,6 +73,10 @@ import Testing
                 ? alarm : nil
         }
         #expect(alarm["since"] == near["since"], "one alarm that got worse")
+        try poll(within: .seconds(3), for: "who has no link with it says so, too") {
+            try other.get("/v1/sync").expecting(200)["alarms"]?[0]?["detail"] == alarm["detail"]
+                ? true : nil
+        }
         let sync = try primary.client.get("/v1/sync").expecting(200).json
         #expect(sync["in_sync"] == false)
         let log = try #require(sync["log"])

@@ -53,6 +53,29 @@ extension Node {
         }
     }
 
+    /// What this node has found of others, for its peers: who cannot reach a node that is down has no
+    /// other way to know what its upstream says of it.
+    func foundAlarms(_ document: TopologyDocument) -> [PeerStatus.FoundAlarm] {
+        document.nodes.filter { $0.number != state.facts.number }.flatMap { record in
+            ownAlarms(of: record.number).map {
+                PeerStatus.FoundAlarm(node: record.number, alarm: $0)
+            }
+        }
+    }
+
+    /// What this node, or the upstream of the one in question, has found.
+    func knownAlarms(of number: NodeNumber, in document: TopologyDocument) -> [NodeReport.Alarm] {
+        let own = ownAlarms(of: number)
+        guard let upstream = document.upstream(of: number), upstream != state.facts.number,
+            let seen = peers.observation(of: upstream), seen.isReachable,
+            let status = seen.status, status.lineage == state.facts.lineage
+        else { return own }
+        return own
+            + status.found.filter { found in
+                found.node == number && !own.contains { $0.code == found.alarm.code }
+            }.map(\.alarm)
+    }
+
     private func nextStep(_ key: AlarmBook.Key, _ document: TopologyDocument) -> String {
         let name = document.label(of: key.node)
         switch key.code {

@@ -17,6 +17,13 @@ struct PeerStatus: Sendable {
     /// Nodes of its own cluster besides itself.
     var followers: Int
     var report: NodeReport
+    /// What it has found wrong with others.
+    var found: [FoundAlarm] = []
+
+    struct FoundAlarm: Equatable, Sendable {
+        var node: NodeNumber
+        var alarm: NodeReport.Alarm
+    }
 
     var json: JSONValue {
         [
@@ -32,13 +39,19 @@ struct PeerStatus: Sendable {
             "holds_user_data": .bool(holdsUserData),
             "followers": JSONValue(followers),
             "node": report.json,
+            "found": .array(
+                found.map {
+                    [
+                        "number": JSONValue($0.node.rawValue), "alarm": $0.alarm.json,
+                    ]
+                }),
         ]
     }
 
     init(
         name: String, number: NodeNumber?, lineage: Lineage?, document: TopologyDocument?,
         promised: Reign?, extent: HistoryExtent, holdsUserData: Bool, followers: Int,
-        report: NodeReport
+        report: NodeReport, found: [FoundAlarm] = []
     ) {
         self.name = name
         self.number = number
@@ -49,6 +62,7 @@ struct PeerStatus: Sendable {
         self.holdsUserData = holdsUserData
         self.followers = followers
         self.report = report
+        self.found = found
     }
 
     init?(json: JSONValue) {
@@ -67,6 +81,12 @@ struct PeerStatus: Sendable {
         self.holdsUserData = holdsUserData
         followers = json["followers"]?.integerValue.flatMap(Int.init(exactly:)) ?? 0
         self.report = report
+        found = (json["found"]?.arrayValue ?? []).compactMap { item in
+            guard let number = item["number"]?.integerValue.flatMap(UInt16.init(exactly:)),
+                let alarm = item["alarm"].flatMap(NodeReport.Alarm.init(json:))
+            else { return nil }
+            return FoundAlarm(node: NodeNumber(rawValue: number), alarm: alarm)
+        }
     }
 }
 

@@ -123,10 +123,7 @@ extension Node {
             vetoes.append(.init(code: "full-sync", detail: "a full sync is at stage \(sync.stage)"))
         }
         if report.hasAlarm(.catalogDiffers) {
-            vetoes.append(
-                .init(
-                    code: AlarmCode.catalogDiffers.rawValue,
-                    detail: "the node's catalog is not the primary's"))
+            vetoes.append(.catalogDiffers)
         }
         if report.running?.state == .detached {
             vetoes.append(.init(code: "detached", detail: "the node is not in the topology"))
@@ -170,7 +167,7 @@ extension Node {
         report.configured = configured(record.number, in: document)
         report.observedAt = seen?.heardAt
         report.lastError = seen?.failure
-        report.alarms = ownAlarms(of: record.number)
+        report.alarms = knownAlarms(of: record.number, in: document)
         if let own = state.facts.number, document.upstream(of: record.number) == own {
             report.retention = retention(of: record.number)
         }
@@ -201,6 +198,9 @@ extension Node {
         report.divergedEntries = told.divergedEntries
         report.lastFullSync = told.lastFullSync
         report.vetoes = told.vetoes
+        if report.hasAlarm(.catalogDiffers), !report.vetoes.contains(.catalogDiffers) {
+            report.vetoes.append(.catalogDiffers)
+        }
         report.lastError = told.lastError
         report.alarms += told.alarms.filter { alarm in
             !report.alarms.contains { $0.code == alarm.code }
