@@ -66,6 +66,10 @@ public final class FaultyProxy: Sendable {
     /// Resets every connection. New ones are taken or not as ``conduct`` says.
     public func cut() { state.cut() }
 
+    /// Lets `body` see the first line of every request from now on, as `GET /livez HTTP/1.1`, on a
+    /// thread of the proxy and before the request goes on. Nil: nobody looks any more.
+    public func watchRequests(_ body: (@Sendable (String) -> Void)?) { state.watch(body) }
+
     /// What has passed since the start.
     public var traffic: Traffic { state.traffic }
 
@@ -87,6 +91,7 @@ final class ProxyState: Sendable {
         var isClosed = false
         var nextNumber = 0
         var connections: [Int: ProxyConnection] = [:]
+        var watcher: (@Sendable (String) -> Void)?
     }
 
     var isClosed: Bool { shared.withLock { $0.isClosed } }
@@ -100,6 +105,19 @@ final class ProxyState: Sendable {
     }
 
     func set(_ conduct: FaultyProxy.Conduct) { shared.update { $0.conduct = conduct } }
+
+    func watch(_ body: (@Sendable (String) -> Void)?) { shared.update { $0.watcher = body } }
+
+    /// Bytes on their way to the server: tells the watcher when a request begins with them, as it
+    /// does at the begin of a piece, since a client of a node sends the next one after the answer.
+    func passing(_ bytes: [UInt8]) {
+        guard let watcher = shared.withLock({ $0.watcher }),
+            ["GET /", "POST /", "PUT /", "PATCH /", "DELETE /"].contains(
+                where: { bytes.starts(with: Array($0.utf8)) })
+        else { return }
+        let line = bytes.prefix { $0 != UInt8(ascii: "\r") }
+        watcher(String(decoding: line, as: UTF8.self))
+    }
 
     func add(_ connection: ProxyConnection) -> Int {
         shared.update { shared in

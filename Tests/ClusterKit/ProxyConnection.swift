@@ -64,6 +64,7 @@ final class ProxyConnection: Sendable {
                 hasDropped = true
                 continue
             }
+            if toServer { state.passing(bytes) }
             guard target.write(bytes) else { return shut() }
             state.count(bytes.count, toServer: toServer)
             pace.sent(bytes.count)

@@ -7,13 +7,14 @@ import JSON
 import Platform
 import Testing
 
-/// Test A of INCIDENTS.md.
+/// Test A: seventeen tenants, and what a replica shows of them.
 @Suite(.cluster) struct NamespacesAfterFullSyncTests {
-    private static let smallLog = [
+    static let smallLog = [
         "--log-segment-bytes", "65536", "--log-retention-bytes", "0", "--log-retention-max-bytes",
         "0",
     ]
 
+    /// Test A, steps 1 to 4, in small.
     @Test(.timeLimit(.minutes(1)))
     func `a full sync brings seventeen namespaces with their data at once`() throws {
         let cluster = try TestCluster(flags: Self.smallLog)
@@ -22,6 +23,7 @@ import Testing
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }
 
+    /// Test A, steps 1 to 4.
     @Test(.enabled(if: isFullRun, "set CONVOY_FULL=1"), .timeLimit(.minutes(10)))
     func `a full sync brings half a million keys with their namespaces at once`() throws {
         let cluster = try TestCluster(flags: Self.smallLog)
@@ -29,12 +31,16 @@ import Testing
         try fullSyncBringsEverything(cluster, tenants, throttle: 20_000_000)
     }
 
+    /// Test A, step 2, the variant `position-not-retained`, and steps 3 and 4 of it.
     @Test(.timeLimit(.minutes(1)))
     func `a replica whose position is not retained gets everything again at once`() throws {
         let cluster = try TestCluster(nodes: 2, flags: Self.smallLog)
         let (primary, replica) = (cluster.primary, cluster[1])
+        let old = OldState(key: ("old", [9]))
+        _ = try primary.client.put(Path.key("old"), [9]).expecting(201)
         let stoodAt = try KeyComparison.waitForOnePosition(cluster.nodes).index
         try replica.stop()
+        _ = try primary.client.delete(Path.key("old")).expecting(204)
         let tenants = try Tenants(17, keys: 200, at: primary)
         // A new checkpoint writes the state down, so that the log may be trimmed. For ten seconds a
         // third node would be given the one that was made for the second.
@@ -48,8 +54,14 @@ import Testing
             let first = try primary.client.get("/v1/sync")["log"]?["first_index"]?.integerValue ?? 0
             return first > Int64(stoodAt) + 1 ? true : nil
         }
+        replica.setFlags(Self.smallLog + ["--full-sync-max-bytes-per-second", "500000"])
         try replica.start(until: .alive)
+        let watch = CatalogWatch(replica, tenants, old: old)
         try primary.client.waitUntilInSync()
+        let findings = try watch.finish()
+        #expect(findings.faults == [])
+        #expect(findings.old > 0, "it served what it had")
+        #expect(findings.whole > 0, "and then everything")
         let view = try replica.client.node()
         #expect(view.fullSyncs == 2)
         #expect(view.lastFullSyncReason == "position-not-retained")
@@ -57,6 +69,7 @@ import Testing
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }
 
+    /// Test A, step 5: a thousand empty namespaces; a namespace that is deleted after the sync.
     @Test(.timeLimit(.minutes(1)))
     func `a thousand empty namespaces arrive, and a deleted one goes`() throws {
         let cluster = try TestCluster()
@@ -74,6 +87,7 @@ import Testing
         #expect(try replica.client.list("/v1/namespaces").count == 1000)
     }
 
+    /// Test A, step 5: a token revoked during the transfer.
     @Test(.timeLimit(.minutes(1)))
     func `a token that is revoked during the transfer is never valid afterwards`() throws {
         let cluster = try TestCluster()

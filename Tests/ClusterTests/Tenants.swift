@@ -38,7 +38,7 @@ struct Tenants: Sendable {
         return Array((text + String(repeating: "x", count: 100 - text.utf8.count)).utf8)
     }
 
-    /// Step 3: with no further write and no restart everything is on the replica.
+    /// Test A, step 3: with no further write and no restart everything is on the replica.
     func check(at replica: ConvoyProcess, like primary: ConvoyProcess) throws {
         let expected = try primary.client.list("/v1/namespaces")
         let found = try replica.client.list("/v1/namespaces")
@@ -60,94 +60,5 @@ struct Tenants: Sendable {
         }
         let digests = try [primary, replica].map { try $0.client.node().catalogDigest }
         #expect(digests[0] != nil && digests[0] == digests[1])
-    }
-}
-
-/// Step 4: asks a replica each 20 ms, and takes down every answer that no single state can give.
-final class CatalogWatch: Sendable {
-    struct Findings: Sendable {
-        var faults: [String] = []
-        var notReady = 0
-        var old = 0
-        var whole = 0
-    }
-
-    private let shared = Monitor((isOver: false, findings: Findings()))
-    private let thread: WorkerThread
-
-    init(_ replica: ConvoyProcess, _ tenants: Tenants) {
-        let shared = self.shared
-        thread = WorkerThread(name: "catalog-watch") {
-            var findings = Findings()
-            while !shared.withLock({ $0.isOver }) {
-                do {
-                    try CatalogWatch.look(replica.client, tenants, &findings)
-                } catch {
-                    findings.faults.append("\(error)")
-                }
-                rest(.milliseconds(20))
-            }
-            shared.update { [findings] in $0.findings = findings }
-        }
-    }
-
-    func finish() throws -> Findings {
-        shared.update { $0.isOver = true }
-        guard thread.join(until: .now() + .seconds(20)) else {
-            throw ClusterFailure("the watch did not end")
-        }
-        return shared.withLock { $0.findings }
-    }
-
-    /// A list, then data, then a list: what is seen later must not be older.
-    private static func look(
-        _ client: TestClient, _ tenants: Tenants, _ findings: inout Findings
-    ) throws {
-        guard let last = tenants.names.last, let token = tenants.tokens[last] else { return }
-        let before = try client.get("/v1/namespaces")
-        let number = tenants.keyCount - 1
-        let value = try client.with(token: token).get(Path.key(Tenants.key(number), in: last))
-        let after = try client.get("/v1/namespaces")
-
-        let isWholeBefore = try isWhole(before, tenants, &findings)
-        let isWholeAfter = try isWhole(after, tenants, &findings)
-        switch value.status {
-        case 200:
-            if value.body != Tenants.value(last, number) {
-                findings.faults.append("a wrong value: \(value)")
-            }
-            if !isWholeAfter { findings.faults.append("new data under an old list: \(after)") }
-        case 401, 404, 503:
-            if isWholeBefore { findings.faults.append("a list without its data: \(value)") }
-        default:
-            findings.faults.append("\(value)")
-        }
-        if isWholeBefore {
-            findings.whole += 1
-        } else if before.status == 503 {
-            findings.notReady += 1
-        } else {
-            findings.old += 1
-        }
-    }
-
-    private static func isWhole(
-        _ answer: TestAnswer, _ tenants: Tenants, _ findings: inout Findings
-    ) throws -> Bool {
-        guard answer.status == 200 else {
-            if answer.problem != "not-ready" { findings.faults.append("\(answer)") }
-            return false
-        }
-        let items = answer["items"]?.arrayValue ?? []
-        let names = items.compactMap { $0["name"]?.stringValue }
-        if names == ["default"] { return false }
-        let counts = items.filter { $0["name"] != "default" }.compactMap {
-            $0["keys"]?.integerValue
-        }
-        let areFull = counts.allSatisfy { $0 == Int64(tenants.keyCount) }
-        if names != ["default"] + tenants.names || !areFull {
-            findings.faults.append("neither the old list nor the new one: \(names) \(counts)")
-        }
-        return true
     }
 }
