@@ -7,6 +7,7 @@ import Testing
 
 /// Test B of INCIDENTS.md, step 6: equal indexes are not taken for equal histories.
 @Suite(.cluster) struct DivergedHistoryTests {
+    /// Test B, step 6: equal numbers of writes on both sides.
     @Test(.timeLimit(.minutes(1)), arguments: [1, 2, 16, 17])
     func `a fork that comes back gives up its own writes, which are kept`(writes: Int) throws {
         let cluster = try TestCluster(nodes: 2)
@@ -51,6 +52,7 @@ import Testing
         #expect(try primary.divergedFiles() == [])
     }
 
+    /// Test B, step 6: an old primary with 3 entries that nobody else had.
     @Test(.timeLimit(.minutes(1)))
     func `entries that only the old primary had are kept when it comes back`() throws {
         let cluster = try TestCluster(empty: [])
