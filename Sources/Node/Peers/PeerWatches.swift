@@ -8,17 +8,20 @@ import Topology
 final class PeerWatches: Sendable {
     private let watches = Monitor<[NodeNumber: PeerWatch]>([:])
 
-    /// How long a node that was removed is still told so.
+    /// How long a node that was removed is told so, unless it knows before.
     private static let farewell: Duration = .seconds(600)
 
-    /// Watches exactly the nodes of `document` but `own`, and for a while those that left it.
+    /// Watches exactly the nodes of `document` but `own`, and those that left it until they know.
+    ///
+    /// Who is out of the topology itself looks at nobody: whoever takes it in comes to it.
     func watch(_ document: TopologyDocument, except own: NodeNumber?, by node: Node) {
+        if let own, document.node(numbered: own) == nil { return stopAll() }
         let now = MonotonicTime.now()
         let ended = watches.withLock { watches -> [PeerWatch] in
             var ended: [PeerWatch] = []
             for record in document.nodes where record.number != own {
-                if let watch = watches[record.number] {
-                    watch.setRemoved(at: nil)
+                if let watch = watches[record.number], !watch.isOver {
+                    watch.setRemoval(nil)
                     if watch.record.address == record.address { continue }
                     ended.append(watch)
                 }
@@ -27,9 +30,9 @@ final class PeerWatches: Sendable {
                 watch.start(node)
             }
             for (number, watch) in watches where document.node(numbered: number) == nil {
-                let since = watch.removedAt ?? now
-                watch.setRemoved(at: since)
-                if now - since > PeerWatches.farewell {
+                let removal = watch.removal ?? PeerWatch.Removal(version: document.version, at: now)
+                watch.setRemoval(removal)
+                if watch.isOver || now - removal.at > PeerWatches.farewell {
                     watches[number] = nil
                     ended.append(watch)
                 }
@@ -85,10 +88,18 @@ final class PeerWatch: Sendable {
 
     private struct State {
         var observation: PeerObservation?
-        var removedAt: MonotonicTime?
+        var removal: Removal?
         var isPoked = false
         var isStopping = false
+        var isOver = false
         var client: PeerClient?
+    }
+
+    /// The node has left the topology.
+    struct Removal {
+        /// Of the first document without it that was seen.
+        let version: TopologyVersion
+        let at: MonotonicTime
     }
 
     init(_ record: NodeRecord) {
@@ -97,9 +108,26 @@ final class PeerWatch: Sendable {
     }
 
     var observation: PeerObservation? { state.withLock { $0.observation } }
-    var removedAt: MonotonicTime? { state.withLock { $0.removedAt } }
+    var removal: Removal? { state.withLock { $0.removal } }
 
-    func setRemoved(at time: MonotonicTime?) { state.withLock { $0.removedAt = time } }
+    func setRemoval(_ removal: Removal?) { state.withLock { $0.removal = removal } }
+
+    /// The peer is not looked at any more, and no connection to it is left.
+    var isOver: Bool { state.withLock { $0.isOver } }
+
+    /// Ends the watch of a node that was removed and knows it, or is of another cluster by now.
+    private func isOver(_ lineage: Lineage?) -> Bool {
+        state.withLock { state in
+            if let removal = state.removal, state.observation?.failure == nil,
+                let status = state.observation?.status
+            {
+                let knows = status.document.map { $0.version >= removal.version } ?? false
+                state.isOver = knows || status.lineage != lineage
+            }
+            if state.isOver { state.client = nil }
+            return state.isOver || state.isStopping
+        }
+    }
 
     func poke() { state.update { $0.isPoked = true } }
 
@@ -117,8 +145,9 @@ final class PeerWatch: Sendable {
             address: record.address, identity: { node.state.identity }, signing: node.signing)
         state.withLock { $0.client = client }
         _ = WorkerThread(name: "peer-\(record.name)", stackBytes: 512 << 10) { [self] in
-            while !state.withLock({ $0.isStopping }) {
+            while true {
                 visit(node, client)
+                if isOver(node.state.facts.lineage) { break }
                 _ = state.wait(until: .now() + PeerWatch.period) { state -> Bool? in
                     guard state.isPoked || state.isStopping else { return nil }
                     state.isPoked = false
