@@ -260,6 +260,11 @@ final class OperationTracker: Sendable {
         end(record, verdict, node)
     }
 
+    /// Codes of what may pass without anybody's doing: nobody there, a disk that cannot be written.
+    private static let passing: Set = [
+        "node-unreachable", "bad-answer", "internal-error", "not-ready", "busy",
+    ]
+
     private static func awaitAdoption(
         _ course: inout Course, _ record: OperationRecord, _ refusal: NodeReport.Failure?,
         _ now: UnixMilliseconds
@@ -267,16 +272,15 @@ final class OperationTracker: Sendable {
         let deadline = UnixMilliseconds(
             rawValue: record.createdAt.rawValue + UInt64(adoptionPatience.wholeMilliseconds))
         course.enter("adopt", deadline: deadline, at: record.createdAt)
-        if let refusal, refusal.code != "node-unreachable", refusal.code != "bad-answer",
-            refusal.at >= record.createdAt
-        {
+        if let refusal, !passing.contains(refusal.code), refusal.at >= record.createdAt {
             return .failed(code: refusal.code, detail: refusal.detail)
         }
         guard now > deadline else { return .goesOn }
+        let last = refusal.map { "; last it said: \($0.detail)" } ?? ""
         return .failed(
-            code: "node-unreachable",
+            code: refusal?.code ?? "node-unreachable",
             detail:
-                "the node did not let itself be taken in within 60 s; it stays in the topology, and is taken in when it answers"
+                "the node did not let itself be taken in within 60 s; it stays in the topology, and is taken in when it can be\(last)"
         )
     }
 
