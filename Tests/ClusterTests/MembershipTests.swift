@@ -125,6 +125,7 @@ import Testing
         }
     }
 
+    /// Test C, step 1, with what follows: a restart, and being taken in again.
     @Test(.timeLimit(.minutes(1)))
     func `a node that is removed says detached and stands still`() throws {
         let cluster = try TestCluster(nodes: 3)
@@ -168,6 +169,7 @@ import Testing
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }
 
+    /// Test C, step 2: R2 stopped with SIGSTOP.
     @Test(.timeLimit(.minutes(1)))
     func `a node that stood still while it was removed is refused when it returns`() throws {
         let cluster = try TestCluster(nodes: 2)

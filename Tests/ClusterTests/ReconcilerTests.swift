@@ -8,6 +8,7 @@ import Testing
 
 /// Test C of INCIDENTS.md, steps 4 to 6: whatever came in between, what is configured is what runs.
 @Suite(.cluster) struct ReconcilerTests {
+    /// Test C, step 4: the port is closed.
     @Test(.timeLimit(.minutes(1)))
     func `a replica that cannot reach its primary attaches when it can`() throws {
         let cluster = try TestCluster(empty: [])
@@ -32,6 +33,7 @@ import Testing
         #expect(try replica.client.node().fullSyncs == 1)
     }
 
+    /// Test C, step 4: the node is not there yet, and then stands still.
     @Test(.timeLimit(.minutes(1)))
     func `a node that is configured before it runs is taken in when it does`() throws {
         let cluster = try TestCluster()
@@ -56,6 +58,7 @@ import Testing
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }
 
+    /// Test C, step 5.
     @Test(.timeLimit(.minutes(3)))
     func `a change that was answered is carried out though the primary was killed at once`() throws
     {
@@ -81,7 +84,7 @@ import Testing
         #expect(try cluster[1].client.node().fullSyncs == 1)
     }
 
-    /// Step 5: killed between "appended" and "reconciled".
+    /// Test C, step 5: killed between "appended" and "reconciled".
     private func restartAtOnce(_ primary: ConvoyProcess) throws {
         primary.kill()
         try primary.start()
@@ -91,6 +94,7 @@ import Testing
         }
     }
 
+    /// Test C, step 6.
     @Test(.timeLimit(.minutes(1)))
     func `fifty nodes of which two exist are planned and shown without delay`() throws {
         let cluster = try TestCluster(nodes: 2)

@@ -4,6 +4,7 @@ import Testing
 
 /// The configured document: read, given back, changed.
 @Suite(.cluster) struct TopologyDocumentTests {
+    /// Test C, step 3: 412 and 428.
     @Test(.timeLimit(.minutes(1)))
     func `a document is only replaced by who has seen it`() throws {
         let cluster = try TestCluster(nodes: 3)
@@ -83,6 +84,7 @@ import Testing
         #expect(try client.get("/v1/topology").etag == got.etag)
     }
 
+    /// Test C, step 6; step 3: an older generation.
     @Test(.timeLimit(.minutes(1)))
     func `nodes that do not exist keep nobody from converging`() throws {
         let cluster = try TestCluster(nodes: 2)
