@@ -6,8 +6,9 @@ import JSON
 import Platform
 import Testing
 
-/// Test D of INCIDENTS.md.
+/// Test D of INCIDENTS.md; its step 6 is in `StoppedPrimaryTests`.
 @Suite(.cluster) struct SilentPrimaryTests {
+    /// Test D, steps 1 to 3.
     @Test(.timeLimit(.minutes(3)))
     func `a claim is answered at once while a full sync hangs`() throws {
         let scene = try SilentPrimary()
@@ -34,6 +35,7 @@ import Testing
         #expect(try replica.node().claimedUpstream == nil)
     }
 
+    /// Test D, steps 1 and 2, the second run.
     @Test(.timeLimit(.minutes(3)))
     func `a failover to a third node frees a replica whose full sync hangs`() throws {
         let scene = try SilentPrimary()
@@ -162,43 +164,5 @@ import Testing
         try primary.client.waitUntilInSync(within: 15)
         #expect(try KeyComparison(cluster.nodes).differences == [])
         #expect(try replica.client.node().fullSyncs == 1)
-    }
-
-    enum Moment: String, CaseIterable, CustomTestStringConvertible {
-        case connecting
-        case transfer
-        case streaming
-
-        var testDescription: String { rawValue }
-    }
-
-    @Test(.timeLimit(.minutes(2)), arguments: Moment.allCases)
-    func `a primary that stands still holds up no claim`(moment: Moment) throws {
-        let scene = try SilentPrimary(
-            bytes: 4 << 20, replicaFlags: ["--full-sync-max-bytes-per-second", "1000000"])
-        switch moment {
-        case .connecting:
-            try scene.replica.stop()
-            scene.primary.pause()
-            try scene.replica.start(until: .alive)
-        case .transfer:
-            try scene.beginFullSync(rate: 100_000_000, done: 1 << 20)
-            scene.primary.pause()
-        case .streaming:
-            scene.primary.pause()
-        }
-        #expect(try replicaReads(scene))
-        try scene.replicaClaims("n3", "\(moment)")
-        try scene.replicaAnswersAtOnce(for: .seconds(1), "\(moment)")
-        #expect(try replicaReads(scene), "it serves what it has")
-        try scene.replica.client.waitUntilState("streaming", within: 20)
-        #expect(try scene.replica.client.node().upstream == "n3")
-        scene.primary.resume()
-        try scene.heal()
-    }
-
-    private func replicaReads(_ scene: SilentPrimary) throws -> Bool {
-        let answer = try scene.replica.client.get(Path.key("k1"))
-        return answer.body == SeededRandom.block(1, SilentPrimary.valueBytes)
     }
 }
