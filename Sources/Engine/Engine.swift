@@ -21,6 +21,7 @@ public final class Engine: Sendable {
     private let observers = Mutex<[@Sendable (EngineState) -> Void]>([])
     /// Whether a ``Committer`` has the right to append.
     private let isCommitting = Mutex(false)
+    let reclaim = Monitor(Reclaim())
 
     init(
         incarnation: Incarnation, log: EntryLog, database: Database, state: EngineState,
@@ -79,6 +80,7 @@ public final class Engine: Sendable {
             state.catalog.namespaces[namespace]?.usage.set(usage)
         }
         published.withLock { $0 = state }
+        noteDead(transition.dead)
         for observer in observers.withLock({ $0 }) { observer(state) }
     }
 

@@ -58,9 +58,11 @@ final class Maintenance: Sendable {
             removeRetired()
             keepShort(node)
         }
+        repeating("reclaim", Maintenance.period) { [self] in reclaimSpace(node) }
     }
 
-    func stop(until deadline: MonotonicTime) {
+    func stop(_ engine: Engine?, until deadline: MonotonicTime) {
+        engine?.stopReclaiming()
         stopping.update { $0.isStopping = true }
         _ = stopping.wait(until: deadline) { $0.running == 0 ? true : nil }
     }
@@ -68,6 +70,7 @@ final class Maintenance: Sendable {
     /// Remembers to remove the files of an engine that was replaced.
     func retire(_ engine: Engine?) {
         guard let engine else { return }
+        engine.stopReclaiming()
         retired.withLock { $0.append(Retired(path: engine.incarnation.path, engine: engine)) }
     }
 
@@ -133,9 +136,26 @@ final class Maintenance: Sendable {
         }
     }
 
+    /// On a thread of its own: it may take long.
+    private func reclaimSpace(_ node: Node) {
+        guard let engine = node.engine else { return }
+        let (start, before) = (MonotonicTime.now(), engine.reclaimStatus.reclaimedBytes)
+        do {
+            try engine.reclaimSpace()
+            let bytes = engine.reclaimStatus.reclaimedBytes - before
+            guard bytes > 0 else { return }
+            node.log(
+                .info, "the space of flushed or removed namespaces is free again",
+                ["bytes": "\(bytes)", "took": "\(MonotonicTime.now() - start)"])
+        } catch {
+            node.log(.error, "cannot give space back", ["error": "\(error)"])
+        }
+    }
+
     private func keepShort(_ node: Node) {
         guard let engine = node.engine else { return }
         do {
+            try engine.measureReclaim()
             var persisted = try engine.persistedIndex()
             let unflushedMax = min(
                 Maintenance.unflushedBytesMax,

@@ -178,7 +178,7 @@ extension Node {
         _ = state.beginSession()
         var isClean = true
         if case .primary(let committer) = state.role { isClean = committer.stop(until: deadline) }
-        maintenance.stop(until: deadline)
+        maintenance.stop(state.engine, until: deadline)
         if isClean { leaveInOrder() }
         state.setRole(.replica(nil))
         state.setEngine(nil)

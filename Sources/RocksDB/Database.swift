@@ -133,13 +133,39 @@ public final class Database: Sendable {
         }
     }
 
-    /// Rewrites the files that overlap `[start, end)`, which gives deleted space back. Takes long.
+    /// Rewrites the files that overlap `[start, end)`, which gives deleted space back. Takes long,
+    /// and does not hold up the compactions that writes need. Ends soon after ``stopCompacting()``.
     public func compact(from start: [UInt8], to end: [UInt8]) {
+        let options = rocksdb_compactoptions_create()
+        defer { rocksdb_compactoptions_destroy(options) }
+        rocksdb_compactoptions_set_exclusive_manual_compaction(options, 0)
         start.withChars { startChars, startCount in
             end.withChars { endChars, endCount in
-                rocksdb_compact_range(handle, startChars, startCount, endChars, endCount)
+                rocksdb_compact_range_opt(
+                    handle, options, startChars, startCount, endChars, endCount)
             }
         }
+    }
+
+    /// Ends every ``compact(from:to:)`` that runs, and each later one at once.
+    public func stopCompacting() { rocksdb_disable_manual_compaction(handle) }
+
+    /// About how many bytes of files `[start, end)` takes.
+    public func approximateBytes(from start: [UInt8], to end: [UInt8]) throws(RocksDBError)
+        -> UInt64
+    {
+        var bytes: UInt64 = 0
+        try rocks("rocksdb_approximate_sizes") { error in
+            start.withChars { startChars, startCount in
+                end.withChars { endChars, endCount in
+                    var (first, last) = (startChars, endChars)
+                    var (firstCount, lastCount) = (startCount, endCount)
+                    rocksdb_approximate_sizes(
+                        handle, 1, &first, &firstCount, &last, &lastCount, &bytes, error)
+                }
+            }
+        }
+        return bytes
     }
 
     /// A number that RocksDB keeps about itself, such as `rocksdb.cur-size-all-mem-tables`.

@@ -54,40 +54,6 @@ import Testing
         #expect(try cluster[1].client.node().fullSyncs == 1)
     }
 
-    /// Test E, step 6.
-    @Test(.timeLimit(.minutes(2)))
-    func `a flush of many keys is as fast as one of a few, here and there`() throws {
-        let cluster = try TestCluster(nodes: 2)
-        let (primary, replica) = (cluster.primary.client, cluster[1].client)
-        _ = try primary.createNamespace("large")
-        _ = try primary.put(Path.key("stays"), [1]).expecting(201)
-        let count = isFullRun ? 10_000_000 : 200_000
-        for start in stride(from: 0, to: count, by: 20_000) {
-            let records = (start..<start + 20_000).map { (key: "key-\($0)", value: [UInt8(1)]) }
-            try primary.load(records, into: "large", batch: 20_000)
-        }
-        try primary.waitUntilInSync(within: 60)
-        #expect(try replica.get("/v1/namespaces/large")["keys"]?.integerValue == Int64(count))
-
-        let start = MonotonicTime.now()
-        let flushed = try primary.post("/v1/namespaces/large/flush").expecting(200)
-        let here = MonotonicTime.now() - start
-        #expect(try primary.get("/v1/namespaces/large")["keys"] == 0)
-        let index = try #require(PositionView(flushed["position"])?.index)
-        try replica.waitUntilApplied(index)
-        let there = MonotonicTime.now() - start
-        #expect(try replica.get("/v1/namespaces/large")["keys"] == 0)
-        print("flush of \(count) keys: answered in \(here), on the replica after \(there)")
-        #expect(here < .milliseconds(50))
-        #expect(there < .milliseconds(150), "with the wait's own way there and back")
-        for client in [primary, replica] {
-            #expect(try client.listKeys(in: "large").isEmpty)
-            #expect(try client.get("/v1/namespaces/large")["bytes"] == 0)
-            #expect(try client.get(Path.key("stays")).body == [1])
-        }
-        #expect(try KeyComparison(cluster.nodes).differences == [])
-    }
-
     /// Test E, step 5: `kill -9` R at random moments of step 2.
     @Test(.timeLimit(.minutes(3)))
     func `a replica that is killed between flushes goes on from where it was`() throws {

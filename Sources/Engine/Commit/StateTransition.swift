@@ -15,6 +15,8 @@ struct StateTransition {
     private(set) var header: StateHeader
     /// The counters that the group leaves behind, of the namespaces that it touched.
     private(set) var usages: [NamespaceID: Usage] = [:]
+    /// What the group leaves on disk that nobody can reach any more.
+    private(set) var dead: [DeadRange] = []
     private var operations: [UInt8]
     private var operationCount: UInt32 = 0
 
@@ -88,7 +90,7 @@ struct StateTransition {
             case .deleteRange(let from, let to)
             where from.first == KeyPrefix.data && to.first == KeyPrefix.data
                 && from.lexicographicallyPrecedes(to):
-                break
+                if let range = DeadRange(from: from, to: to, endedBy: index) { dead.append(range) }
             case .delete(let key) where key.first == KeyPrefix.counters: break
             case .put, .delete, .deleteRange:
                 throw .notNext("entry \(index) writes where entries of its kind cannot")

@@ -78,6 +78,15 @@ enum MetricsResource {
             "convoy_log_last_index", "The last entry.", Double(engine.log.last.index.rawValue))
         text.gauge("convoy_log_bytes", "Of the log on disk.", Double(engine.log.bytes))
         text.gauge("convoy_namespaces", "Namespaces.", Double(state.catalog.namespaceCount))
+        let reclaim = engine.reclaimStatus
+        text.gauge(
+            "convoy_reclaim_pending_bytes",
+            "On disk of flushed and removed namespaces, about, and still to be given back.",
+            Double(reclaim.pendingBytes))
+        text.counter(
+            "convoy_reclaimed_bytes_total",
+            "Of flushed and removed namespaces, given back to the disk since the start.",
+            reclaim.reclaimedBytes)
     }
 
     private static func addLinks(_ text: inout MetricsText, _ node: Node) {

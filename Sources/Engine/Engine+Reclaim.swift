@@ -1,0 +1,117 @@
+import Log
+import Platform
+import RocksDB
+
+/// How far the space of flushed and removed namespaces has come back, since the process began.
+public struct ReclaimStatus: Equatable, Sendable {
+    /// On disk, about, and still to be given back.
+    public internal(set) var pendingBytes: UInt64 = 0
+    public internal(set) var reclaimedBytes: UInt64 = 0
+}
+
+/// What the engine keeps to give space back.
+struct Reclaim: Sendable {
+    var ranges = DeadRanges()
+    var status = ReclaimStatus()
+    var isStopped = false
+    /// The ranges that an earlier process has left were added.
+    var isSeeded = false
+}
+
+/// A flush is one entry and answers at once; this gives its space back to the disk, in the background.
+///
+/// By compaction, which leaves out what a range delete covers. Dropping whole files would be faster,
+/// but a dropped file may hold the range delete that still hides keys of an older file.
+extension Engine {
+    /// Smaller leftovers are left to RocksDB's own compactions.
+    static let reclaimBytesMin: UInt64 = 1 << 20
+
+    public var reclaimStatus: ReclaimStatus { reclaim.withLock { $0.status } }
+
+    /// Gives back what there is to give. Blocks for as long as that takes, or until
+    /// ``stopReclaiming()``. One thread at a time.
+    public func reclaimSpace() throws(EngineError) {
+        seedDeadRanges()
+        for range in reclaim.withLock({ $0.ranges.all }) {
+            if reclaim.withLock({ $0.isStopped }) { return }
+            let before = try bytes(of: range)
+            guard before >= Engine.reclaimBytesMin else {
+                // What only memory held of it is never written.
+                if try persistedIndex() >= range.index { forget(range, reclaimed: 0) }
+                continue
+            }
+            // Not before its entry is on disk: a log without it would bring back a namespace
+            // that has lost some of its keys.
+            try engine { try log.sync() }
+            if try persistedIndex() < range.index { try flush() }
+            database.compact(from: range.from, to: range.to)
+            if reclaim.withLock({ $0.isStopped }) { return }
+            let after = try bytes(of: range)
+            forget(range, reclaimed: before - min(before, after))
+        }
+    }
+
+    /// Looks at how much is left, for ``reclaimStatus``. Quick, also while space is given back.
+    public func measureReclaim() throws(EngineError) {
+        var pending: UInt64 = 0
+        for range in reclaim.withLock({ $0.ranges.all }) {
+            let bytes = try bytes(of: range)
+            if bytes >= Engine.reclaimBytesMin { pending += bytes }
+        }
+        reclaim.withLock { $0.status.pendingBytes = pending }
+    }
+
+    /// Ends ``reclaimSpace()`` soon, for good: what is left is found by the next process.
+    public func stopReclaiming() {
+        reclaim.withLock { $0.isStopped = true }
+        database.stopCompacting()
+    }
+
+    func noteDead(_ ranges: [DeadRange]) {
+        guard !ranges.isEmpty else { return }
+        reclaim.withLock { reclaim in for range in ranges { reclaim.ranges.add(range) } }
+    }
+
+    private func forget(_ range: DeadRange, reclaimed bytes: UInt64) {
+        reclaim.withLock { reclaim in
+            reclaim.ranges.remove(range)
+            reclaim.status.reclaimedBytes += bytes
+        }
+    }
+
+    private func bytes(of range: DeadRange) throws(EngineError) -> UInt64 {
+        try engine { try database.approximateBytes(from: range.from, to: range.to) }
+    }
+
+    /// What an earlier process was not done with: older epochs, and ids between those that exist.
+    private func seedDeadRanges() {
+        let isFirst = reclaim.withLock { reclaim in
+            defer { reclaim.isSeeded = true }
+            return !reclaim.isSeeded
+        }
+        guard isFirst else { return }
+        let state = self.state
+        var end = NamespaceID.default
+        for namespace in state.catalog.namespaces.values.map(\.record).sorted(by: { $0.id < $1.id })
+        {
+            for (from, to) in [
+                (Key.data(end, epoch: 0, []), Key.data(namespace.id, epoch: 0, [])),
+                (
+                    Key.data(namespace.id, epoch: 0, []),
+                    Key.data(namespace.id, epoch: namespace.epoch, [])
+                ),
+            ] where from != to {
+                let range = DeadRange(from: from, to: to, endedBy: state.position.index)
+                if let range { noteOlder(range) }
+            }
+            end = NamespaceID(rawValue: namespace.id.rawValue + 1)
+        }
+    }
+
+    /// Unless entries since the start have said more of it.
+    private func noteOlder(_ range: DeadRange) {
+        reclaim.withLock { reclaim in
+            if !reclaim.ranges.has(range.namespace) { reclaim.ranges.add(range) }
+        }
+    }
+}

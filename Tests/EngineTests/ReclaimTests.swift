@@ -1,0 +1,83 @@
+import Engine
+import Log
+import Platform
+import Testing
+
+/// A flush is one entry; the space comes back afterwards.
+@Suite struct ReclaimTests {
+    /// Of values that do not compress, in two namespaces; all of it in the database's files.
+    private func filled(
+        _ directory: TestDirectory
+    ) throws -> (engine: Engine, committer: Committer) {
+        let (engine, committer) = try Engine.found(in: directory.incarnation)
+        try committer.create("a", "b")
+        var random = SplitMix64(seed: 7)
+        for name: NamespaceName in ["a", "b"] {
+            for number in 0..<400 {
+                let value = random.bytes(16 << 10)
+                let write = KeyWrite.put(key: bytes("k\(number)"), value: value)
+                try committer.done(WriteKeys(namespace: name, writes: [write]))
+            }
+        }
+        try engine.flush()
+        return (engine, committer)
+    }
+
+    private func databaseBytes(_ directory: TestDirectory) throws -> UInt64 {
+        let path = directory.incarnation.path + "/db"
+        return try FileSystem.list(path).reduce(0) { try $0 + FileSystem.size("\(path)/\($1)") }
+    }
+
+    @Test(arguments: [false, true])
+    func `the space of a namespace that is flushed or removed comes back`(isRemoved: Bool) throws {
+        let directory = try TestDirectory()
+        let (engine, committer) = try filled(directory)
+        try engine.reclaimSpace()
+        #expect(engine.reclaimStatus.reclaimedBytes == 0, "there is nothing to give back")
+        let full = try databaseBytes(directory)
+        #expect(full > 12 << 20)
+
+        if isRemoved {
+            try committer.done(DeleteNamespace(name: "a"))
+        } else {
+            try committer.done(FlushNamespace(name: "a"))
+            try committer.put("a", "after", "the flush")
+        }
+        try engine.measureReclaim()
+        #expect(engine.reclaimStatus.pendingBytes > 6 << 20)
+        #expect(engine.reclaimStatus.reclaimedBytes == 0)
+        try engine.reclaimSpace()
+        try engine.measureReclaim()
+        #expect(engine.reclaimStatus.pendingBytes == 0)
+        #expect(engine.reclaimStatus.reclaimedBytes > 6 << 20)
+        #expect(try databaseBytes(directory) < full * 6 / 10)
+
+        #expect(try engine.contents("b").count == 400)
+        if !isRemoved { #expect(try engine.value("a", "after") == "the flush") }
+        #expect(try engine.persistedIndex() == engine.state.position.index)
+        committer.stop(until: soon)
+    }
+
+    @Test func `what one process leaves behind is given back by the next`() throws {
+        let directory = try TestDirectory()
+        let (engine, committer) = try filled(directory)
+        try committer.done(FlushNamespace(name: "a"))
+        try engine.flush()
+        committer.stop(until: soon)
+        let (again, _) = try Engine.reopen(try directory.copy(of: engine))
+        try again.reclaimSpace()
+        #expect(again.reclaimStatus.reclaimedBytes > 6 << 20)
+        #expect(try again.contents("b").count == 400)
+    }
+
+    @Test func `nothing is given back once it was told to stop`() throws {
+        let directory = try TestDirectory()
+        let (engine, committer) = try filled(directory)
+        try committer.done(FlushNamespace(name: "a"))
+        engine.stopReclaiming()
+        try engine.reclaimSpace()
+        #expect(engine.reclaimStatus.reclaimedBytes == 0)
+        #expect(try engine.contents("a").isEmpty)
+        committer.stop(until: soon)
+    }
+}
