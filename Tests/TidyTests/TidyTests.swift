@@ -69,6 +69,18 @@ import Testing
         for module in modules { #expect(text.contains("`\(module)`"), "\(module) is missing") }
     }
 
+    @Test func `every test that the architecture names is there`() throws {
+        let text = try String(
+            contentsOf: Self.root.appending(path: "ARCHITECTURE.md"), encoding: .utf8)
+        let section = try #require(text.split(separator: "## The five incidents").last)
+            .split(separator: "\n## ")[0]
+        let names = section.split(separator: "\n").filter { $0.hasPrefix("| ") }
+            .flatMap { $0.matches(of: /`([^`]+ [^`]+)`/).map(\.output.1) }
+        #expect(names.count > 25)
+        let tests = try Self.files(below: "Tests").map(\.text).joined()
+        #expect(names.filter { !tests.contains("func `\($0)`") } == [])
+    }
+
     @Test func `the repository names no path of a machine`() throws {
         let markers = ["/wo" + "rk/", "/ro" + "ot/", "/ho" + "me/"]
         for folder in ["Sources", "Tests", "Plugins"] {
