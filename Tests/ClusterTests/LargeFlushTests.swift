@@ -75,7 +75,7 @@ import Testing
                 }
                 _ = try primary.ask(
                     "POST", "/v1/namespaces/large/batch", body: Array((text + "]}").utf8),
-                    headers: [("Content-Type", "application/json")], waiting: .seconds(30)
+                    headers: [("Content-Type", "application/json")], waiting: .seconds(120)
                 ).expecting(200)
             }
         }

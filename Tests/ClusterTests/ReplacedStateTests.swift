@@ -7,7 +7,7 @@ import Testing
 
 /// Test A, step 5: what a full sync replaces is gone as a whole, and what interrupts it changes nothing.
 @Suite(.cluster) struct ReplacedStateTests {
-    private static let slow = ["--full-sync-max-bytes-per-second", "600000"]
+    private static let slow = ["--full-sync-max-bytes-per-second", "300000"]
 
     /// Test A, step 5: R had a namespace of its own before it was adopted; with step 4.
     @Test(.timeLimit(.minutes(1)))

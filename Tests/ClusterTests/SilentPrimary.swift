@@ -75,12 +75,16 @@ struct SilentPrimary: Sendable {
         #expect(probe.percentile(99) < timeMax)
     }
 
+    /// 100 ms, as DESIGN.md section 9 has it; more in debug builds on a machine that does other things
+    /// too. What hangs, hangs for seconds: no deadline of a link is below three.
+    static let claimTimeMax: Duration = isFullRun ? .milliseconds(100) : .milliseconds(300)
+
     /// n2 answers a claim of `upstream` at once, and ends its link with n1.
     func replicaClaims(_ upstream: String, _ moment: String) throws {
         let claim = try LatencyProbe.time { try replica.client.claim(upstream) }
         print("\(moment): claim answered in \(claim.took)")
         #expect(claim.result.status == 200, "\(claim.result)")
-        #expect(claim.took < .milliseconds(100))
+        #expect(claim.took < SilentPrimary.claimTimeMax)
         #expect(try replica.client.node().claimedUpstream == upstream)
         try poll(within: .seconds(1), for: "the link with n1 is gone") {
             try replica.client.link(from: "n1", to: "n2") == nil ? true : nil

@@ -12,9 +12,10 @@ import Testing
         let (engine, committer) = try Engine.found(in: directory.incarnation)
         try committer.create("a", "b")
         var random = SplitMix64(seed: 7)
+        // One for all: larger than a block of a file, so none is compressed by another.
+        let value = random.bytes(16 << 10)
         for name: NamespaceName in ["a", "b"] {
             for number in 0..<400 {
-                let value = random.bytes(16 << 10)
                 let write = KeyWrite.put(key: bytes("k\(number)"), value: value)
                 try committer.done(WriteKeys(namespace: name, writes: [write]))
             }
