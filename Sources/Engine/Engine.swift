@@ -1,7 +1,6 @@
 public import Log
 import Platform
 import RocksDB
-import Synchronization
 
 /// One incarnation of the state, open: the log, the database that it amounts to, and the catalog.
 ///
@@ -17,10 +16,10 @@ public final class Engine: Sendable {
     public let log: EntryLog
     let database: Database
     let options: EngineOptions
-    private let published: Mutex<EngineState>
-    private let observers = Mutex<[@Sendable (EngineState) -> Void]>([])
+    private let published: Monitor<EngineState>
+    private let observers = Monitor<[@Sendable (EngineState) -> Void]>([])
     /// Whether a ``Committer`` has the right to append.
-    private let isCommitting = Mutex(false)
+    private let isCommitting = Monitor(false)
     let reclaim = Monitor(Reclaim())
 
     init(
@@ -31,7 +30,7 @@ public final class Engine: Sendable {
         self.log = log
         self.database = database
         self.options = options
-        published = Mutex(state)
+        published = Monitor(state)
     }
 
     /// The state as of the last entry applied. Never blocks on the disk.

@@ -1,6 +1,5 @@
 public import Log
 public import Platform
-import Synchronization
 public import Topology
 
 /// The part of the state that is kept in memory too: namespaces, tokens, topology, operations.
@@ -227,7 +226,7 @@ public struct Namespace: Sendable {
 
 /// The counters of one namespace, outside the catalog's value: they move with every write.
 public final class NamespaceUsage: Sendable {
-    private let cell = Mutex(Usage())
+    private let cell = Monitor(Usage())
 
     init() {}
 
