@@ -142,6 +142,12 @@ public final class ConvoyProcess: Sendable {
         return all.suffix(lines).joined(separator: "\n")
     }
 
+    /// What ThreadSanitizer has reported of it, if it was built with it.
+    public var raceReports: [String] {
+        guard let bytes = try? FileSystem.readAll(errorsPath) else { return [] }  // Never started.
+        return ThreadSanitizer.reports(in: String(decoding: bytes, as: UTF8.self))
+    }
+
     private func failure(_ text: String) -> ClusterFailure {
         ClusterFailure("node \(name) \(text)\n\(errorsTail())")
     }

@@ -6,7 +6,7 @@ import Testing
 /// few run at a time.
 ///
 /// What the test has started ends with it. When it fails, its directory stays and the ends of its
-/// nodes' logs are printed.
+/// nodes' logs are printed. It fails, too, when ThreadSanitizer has reported something of a node.
 struct ClusterTrait: SuiteTrait, TestTrait, TestScoping {
     var isRecursive: Bool { true }
 
@@ -52,6 +52,9 @@ struct ClusterTrait: SuiteTrait, TestTrait, TestScoping {
     }
 
     private static func end(_ scratch: ScratchDirectory, _ test: Test) {
+        for node in scratch.processes {
+            for report in node.raceReports { Issue.record("\(node.name): \(report)") }
+        }
         if scratch.isKept {
             print("--- kept of \(test.name): \(scratch.path)")
             for node in scratch.processes {

@@ -60,6 +60,16 @@ import Testing
         }
     }
 
+    @Test func `every lock is one that ThreadSanitizer sees`() throws {
+        for folder in ["Sources", "Tests"] {
+            for file in try Self.files(below: folder) {
+                for word in ["Mut" + "ex(", "Mut" + "ex<"] {
+                    #expect(!file.text.contains(word), "\(file.path) has a \(word)")
+                }
+            }
+        }
+    }
+
     @Test func `every module is in the architecture's map`() throws {
         let text = try String(
             contentsOf: Self.root.appending(path: "ARCHITECTURE.md"), encoding: .utf8)
