@@ -27,6 +27,7 @@ let package = Package(
         // For Benchmarks/.
         .library(name: "ConvoyEngine", targets: ["Engine", "Log", "Platform", "Topology"]),
         .library(name: "ConvoyHTTP", targets: ["HTTPClient", "JSON"]),
+        .library(name: "ConvoyClusterKit", targets: ["ClusterKit"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

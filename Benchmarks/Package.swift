@@ -10,6 +10,7 @@ let package = Package(
             dependencies: [
                 .product(name: "ConvoyEngine", package: "convoy"),
                 .product(name: "ConvoyHTTP", package: "convoy"),
+                .product(name: "ConvoyClusterKit", package: "convoy"),
             ],
             swiftSettings: [
                 .swiftLanguageMode(.v6),
