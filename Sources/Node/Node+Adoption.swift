@@ -197,9 +197,11 @@ extension Node {
     private func requestResync(
         _ record: NodeRecord, _ client: PeerClient
     ) throws(PeerError) {
-        let wanted = state.engine?.state.catalog.operations.values.first {
+        // The newest: an earlier one, whose full sync was broken off, was done for the replica, and ends
+        // with this one.
+        let wanted = state.engine?.state.catalog.operations.values.filter {
             $0.type == "resync-node" && $0.state == .running && $0.subject == record.name.rawValue
-        }
+        }.max { $0.createdAt < $1.createdAt }
         guard let wanted, state.committer != nil else { return }
         _ = try client.call(
             "POST", "/replication/resync", body: ["operation": .string(wanted.id)])

@@ -118,6 +118,28 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(2)))
+    func `a resync that was broken off does not stand in the way of the next`() throws {
+        let scene = try SilentPrimary()
+        let (primary, replica) = (scene.primary.client, scene.replica.client)
+        // Several, so that it shows when any but the newest is asked for.
+        for _ in 0..<3 {
+            try scene.beginFullSync(done: 1 << 20)
+            try scene.replicaClaims("n3", "in a full sync that runs")
+            _ = try replica.claim("n1").expecting(200)
+            try replica.waitUntilState("streaming")
+        }
+        scene.proxy.conduct = .healthy
+        let resync = try primary.post("/v1/nodes/n2/resync").expecting(202)
+        try primary.waitUntilDone(try #require(resync["id"]?.stringValue))
+        #expect(try replica.node().lastFullSyncReason == "requested")
+        try poll(within: .seconds(5), for: "the earlier ones have ended with it") {
+            let operations = try primary.list("/v1/operations")
+            return operations.allSatisfy { $0["state"] != "running" } ? true : nil
+        }
+        #expect(try KeyComparison(scene.cluster.nodes).differences == [])
+    }
+
+    @Test(.timeLimit(.minutes(2)))
     func `a primary ends a link that takes nothing and the replica catches up later`() throws {
         let cluster = try TestCluster(empty: [])
         let (primary, proxy) = try cluster.makeNodeBehindProxy()
