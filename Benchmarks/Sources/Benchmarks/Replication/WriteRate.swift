@@ -1,30 +1,31 @@
 import ClusterKit
 
 /// The primary's write rate with no, one and two replicas. Three clusters stand side by side and are
-/// loaded in turn, three times; medians.
+/// loaded in turn, again and again. Ratios are taken within a round, so that what else the machine does
+/// changes them little; medians, with the lowest and the highest.
 enum WriteRate {
-    private static let rounds = 3
-    private static let seconds = 10
+    private static let rounds = 7
+    private static let seconds = 5
     private static let budget = 0.85
 
     static func run() throws {
         let clusters = try (0...2).map { try TestCluster(nodes: $0 + 1) }
         // What is new costs more than what is overwritten: all begin with the same keys, about.
-        for cluster in clusters { try load(cluster, seconds: seconds) }
+        for cluster in clusters { try load(cluster, seconds: 2 * seconds) }
 
-        var results = [[WriteLoad.Result]](repeating: [], count: clusters.count)
-        for _ in 0..<rounds {
-            for (replicas, cluster) in clusters.enumerated() {
-                results[replicas].append(try load(cluster, seconds: seconds))
-            }
+        let results = try (0..<rounds).map { _ in
+            try clusters.map { try load($0, seconds: seconds) }
         }
-        let rates = results.map { median($0.map(\.rate)) }
-        let costs = results.map { median($0.map(\.microsecondsPerWrite)) }
         for replicas in 0...2 {
-            let rate = rates[replicas] / rates[0]
-            let cost = costs[0] / costs[replicas]
+            let rates = results.map { $0[replicas].rate }.sorted()
+            let ratios = results.map { $0[replicas].rate / $0[0].rate }.sorted()
+            let costs = results.map { $0[replicas].microsecondsPerWrite }.sorted()
+            let shares = results.map {
+                $0[0].microsecondsPerWrite / $0[replicas].microsecondsPerWrite
+            }.sorted()
+            let middle = rounds / 2
             say(
-                "\(replicas) replicas: \(rounded(rates[replicas])) writes/s, \(rounded(rate, 2)) × without (budget \(budget)); \(rounded(costs[replicas], 1)) µs of the processor a write, so \(rounded(cost, 2)) × if the replicas had cores of their own"
+                "\(replicas) replicas: \(rounded(rates[middle])) writes/s, \(rounded(ratios[middle], 2)) × without (\(rounded(ratios[0], 2)) to \(rounded(ratios[rounds - 1], 2)), budget \(budget)); \(rounded(costs[middle], 1)) µs of the processor a write, so \(rounded(shares[middle], 2)) × if the replicas had cores of their own (\(rounded(shares[0], 2)) to \(rounded(shares[rounds - 1], 2)))"
             )
         }
     }
@@ -36,9 +37,5 @@ enum WriteRate {
         try cluster.primary.client.waitUntilInSync(within: 60)
         rest(.seconds(1))
         return result
-    }
-
-    private static func median(_ numbers: [Double]) -> Double {
-        numbers.sorted()[numbers.count / 2]
     }
 }
