@@ -68,7 +68,7 @@ extension Node {
         let own = ownAlarms(of: number)
         guard let upstream = document.upstream(of: number), upstream != state.facts.number,
             let seen = peers.observation(of: upstream), seen.isReachable,
-            let status = seen.status, status.lineage == state.facts.lineage
+            let status = seen.status, status.lineage == state.lineage
         else { return own }
         return own
             + status.found.filter { found in
@@ -149,8 +149,8 @@ extension Node {
         // Unknown since this node started, the replica's own word has to do.
         let seen = peers.observation(of: replica)
         let told = seen?.status.flatMap { status in
-            seen?.isReachable == true && status.lineage == state.facts.lineage
-                ? status.position.index : nil
+            seen?.isReachable == true && status.lineage == state.lineage
+                ? status.extent.position.index : nil
         }
         return source.retention(of: replica, otherwiseAt: told)
     }
