@@ -46,7 +46,9 @@ final class ControlLoop: Sendable {
 
     /// Runs `body` on the loop, and waits for what it answers. Not to be called on the loop.
     ///
-    /// - Parameter patience: How long `body` may take to begin; once begun it is waited for.
+    /// - Parameters:
+    ///   - patience: How long `body` may take to begin; once begun it is waited for.
+    ///   - body: What is to be done there.
     /// - Returns: Nil when it has not begun, and then never will.
     func run<Value: Sendable>(
         within patience: Duration, _ body: @escaping @Sendable () -> Value
