@@ -170,7 +170,8 @@ extension Node {
         }
     }
 
-    static func newOperationID() -> String {
+    /// Random, and never used twice.
+    public static func newOperationID() -> String {
         let number = UInt64.random(in: 0...UInt64.max)
         let digits = String(number, radix: 36)
         return "op_" + String(repeating: "0", count: max(0, 13 - digits.count)) + digits

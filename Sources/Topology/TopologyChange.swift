@@ -96,6 +96,31 @@ extension TopologyDocument {
             members: ["address": "/address", "node": "/upstream", "upstream": "/upstream"])
     }
 
+    /// Goes back to what `old` wanted, but for the primary, which stays: where another node was primary,
+    /// that one and its replicas follow the present primary.
+    public func restoring(
+        _ old: TopologyDocument, nextNumber: NodeNumber, note: ChangeNote
+    ) -> Result<TopologyChange, TopologyFaults> {
+        let (own, former) = (label(of: primary), old.label(of: old.primary))
+        var request = TopologyRequest(old)
+        request.reason = note.reason
+        guard request.nodes.contains(where: { $0.name == own }) else {
+            return .failure(
+                TopologyFaults([
+                    TopologyFault(
+                        "/to_generation", .unknownNode,
+                        "\(own) is the primary, and is not in generation \(old.generation)")
+                ]))
+        }
+        if former != own {
+            request.primary = own
+            request.replicas.removeAll { $0.node == own }
+            request.reparent(childrenOf: former, to: own)
+            request.replicas.append(.init(node: former, upstream: own))
+        }
+        return content(request, reign: reign, nextNumber: nextNumber, note: note, moreFaults: [])
+    }
+
     /// Makes `to` the primary, as the holder of the higher `reign`. The old primary and its
     /// replicas follow `to`; other replicas stay where they are.
     ///

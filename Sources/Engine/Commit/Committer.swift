@@ -213,7 +213,7 @@ public final class Committer: Sendable {
         commit([change])
         let isWanted = queue.withLock { queue in
             queue.isLed = false
-            return queue.isStopping || !queue.pending.isEmpty
+            return queue.isStopping || queue.isHeld || !queue.pending.isEmpty
         }
         if isWanted { queue.update { _ in } }
         return true
@@ -222,7 +222,11 @@ public final class Committer: Sendable {
     private func run() {
         while let group = nextGroup() {
             commit(group)
-            queue.withLock { $0.isLed = false }
+            let isAwaited = queue.withLock { queue in
+                queue.isLed = false
+                return queue.isHeld
+            }
+            if isAwaited { queue.update { _ in } }
         }
 
         let left = queue.withLock { queue in

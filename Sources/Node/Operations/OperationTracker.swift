@@ -168,6 +168,7 @@ final class OperationTracker: Sendable {
             case "add-node": ["append", "adopt", "sync"]
             case "failover": ["look", "promises", "tail", "reign", "spread"]
             case "fork": ["fork"]
+            case "rollback": ["append", "converge"]
             case "switchover": ["begin", "catch-up", "hold", "handover", "spread"]
             default: ["request", "sync"]
             }
@@ -182,7 +183,7 @@ final class OperationTracker: Sendable {
     func evaluate(_ node: Node) {
         guard node.state.committer != nil, let catalog = node.engine?.state.catalog else { return }
         let running = catalog.operations.values.filter {
-            $0.state == .running && ($0.type == "add-node" || $0.type == "resync-node")
+            $0.state == .running && ["add-node", "resync-node", "rollback"].contains($0.type)
         }
         tracked.withLock { tracked in
             let ids = Set(catalog.operations.keys).union(tracked.local.keys)
@@ -228,6 +229,7 @@ final class OperationTracker: Sendable {
 
     private func evaluate(_ record: OperationRecord, _ node: Node) {
         let now = UnixMilliseconds.now()
+        if record.type == "rollback" { return evaluateRollback(record, node, at: now) }
         guard let document = node.document,
             let member = NodeName(record.subject).flatMap({ document.node(named: $0) })
         else {
@@ -264,6 +266,29 @@ final class OperationTracker: Sendable {
     private static let passing: Set = [
         "node-unreachable", "bad-answer", "internal-error", "not-ready", "busy",
     ]
+
+    /// It is done when everything runs as it is configured.
+    private func evaluateRollback(
+        _ record: OperationRecord, _ node: Node, at now: UnixMilliseconds
+    ) {
+        let drift = node.driftItems()
+        let deadline = UnixMilliseconds(
+            rawValue: record.createdAt.rawValue
+                + UInt64(OperationTracker.adoptionPatience.wholeMilliseconds))
+        let verdict = tracked.withLock { tracked -> Verdict in
+            guard var course = tracked.byID[record.id], !course.isEnding else { return .goesOn }
+            course.enter("converge", deadline: deadline, at: now)
+            tracked.byID[record.id] = course
+            if drift.isEmpty { return .succeeded }
+            guard now > deadline else { return .goesOn }
+            return .failed(
+                code: "not-converged",
+                detail:
+                    "the generation is in force, but after 60 s not everything runs as it says; see /v1/topology/drift"
+            )
+        }
+        end(record, verdict, node)
+    }
 
     private static func awaitAdoption(
         _ course: inout Course, _ record: OperationRecord, _ refusal: NodeReport.Failure?,

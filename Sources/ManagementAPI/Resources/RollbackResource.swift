@@ -1,0 +1,54 @@
+import Engine
+import HTTPServer
+import JSON
+import Node
+import Platform
+import Topology
+
+/// `/v1/topology/rollback`: a new generation with the content of an old one.
+enum RollbackResource {
+    static let routes: [Route] = [
+        Route(
+            .post, "/v1/topology/rollback", .topologyWrite,
+            body: .json(bytesMax: Route.BodyRule.jsonBytesMax),
+            effect: .changes(needsSpace: false), rollBack)
+    ]
+
+    private static func rollBack(_ call: Call) throws(Problem) -> Route.Outcome {
+        let faults = FaultList()
+        let fields = Fields(try call.document(), allowing: ["to_generation", "reason"], faults)
+        let generation = fields.integer("to_generation", in: 1...(1 << 53) - 1, isRequired: true)
+        let reason = fields.parsed("reason", "a sentence of 1 to 1,024 bytes") { text in
+            (1...TopologyDocument.reasonBytesMax).contains(text.utf8.count) ? text : nil
+        }
+        try faults.check()
+        guard let generation else { throw .validationFailed(faults.faults) }
+        let old = try call.engine().state.catalog.topology(of: Generation(UInt64(generation)))
+        guard let old else {
+            throw .validationFailed([
+                Problem.Fault(
+                    pointer: "/to_generation", code: "unknown-generation",
+                    detail:
+                        "There is no generation \(generation), or it is kept no more. GET /v1/topology/history lists them."
+                )
+            ])
+        }
+        let header = try call.changeReason()
+        let operation = OperationRecord(
+            id: Node.newOperationID(), type: "rollback", state: .running,
+            subject: call.node.name.rawValue, createdAt: .now(), createdBy: call.caller.label,
+            reason: reason ?? header)
+        let change = ChangeTopology(
+            changedBy: operation.createdBy, reason: operation.reason, operation: operation
+        ) { document, nextNumber, note in
+            document.restoring(old, nextNumber: nextNumber, note: note)
+        }
+        call.node.changeTopology(change) { result in
+            switch result {
+            case .success: call.respond(NodeChanges.started(call, operation))
+            case .failure(let failure): call.respond(call.problem(failure))
+            }
+        }
+        return .later
+    }
+}
