@@ -146,8 +146,8 @@ extension Node {
 
     /// A node that others depend on is not given away.
     private func checkUnused(_ facts: NodeFacts) throws(AdoptionRefusal) {
-        guard let document = state.document, let number = facts.number else { return }
-        guard document.role(of: number) != nil, document.nodes.count > 1 else { return }
+        guard let document = state.document else { return }
+        guard state.ownRole(in: document) != nil, document.nodes.count > 1 else { return }
         throw .inUse(
             detail:
                 "\(facts.name) belongs to a cluster of \(document.nodes.count) nodes; remove it there first"

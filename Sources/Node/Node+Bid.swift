@@ -22,6 +22,15 @@ struct Bid: Sendable {
     struct Failure: Error {
         var code: String
         var detail: String
+
+        /// A document that was heard of but is not in the log says that entries are missing.
+        static func lacks(_ document: TopologyDocument) -> Failure {
+            Failure(
+                code: "tail-missing",
+                detail:
+                    "this node knows of generation \(document.generation) of reign \(document.reign), and its log does not have it: entries are missing that only a silent node has"
+            )
+        }
     }
 
     /// Whoever has a role besides the bidder: the others count for nothing.
@@ -47,9 +56,22 @@ extension Node {
     static let promiseTimeout: Duration = .milliseconds(500)
     private static let tailTimeout: Duration = .seconds(60)
 
-    func makeBid(_ document: TopologyDocument, _ number: NodeNumber) -> Bid {
-        Bid(
-            reign: Reign(term: highestTerm(document) + 1, holder: number), document: document)
+    /// Terms that a bid skips which cannot know of all reigns: one that only silent nodes have heard
+    /// of must not undo what is written after the loss was accepted.
+    private static let unheardTerms: UInt32 = 1_000
+
+    /// With `mayMissReigns` not enough nodes answer to know of every reign that there was.
+    func makeBid(
+        _ document: TopologyDocument, _ number: NodeNumber, mayMissReigns: Bool = false
+    ) -> Bid {
+        let step = mayMissReigns ? Node.unheardTerms : 1
+        return Bid(
+            reign: Reign(term: highestTerm(document) + step, holder: number), document: document)
+    }
+
+    /// Whether this node's log has that document, or a newer one.
+    func hasApplied(_ document: TopologyDocument) -> Bool {
+        state.engine?.state.catalog.topology.map { $0.version >= document.version } ?? false
     }
 
     /// The highest term that this node has heard of, promised ones included.
@@ -73,7 +95,7 @@ extension Node {
         let promised = control.run(within: .seconds(10)) {
             [self] () -> Result<PromiseGiven, PromiseRefusal> in
             do throws(PromiseRefusal) {
-                return .success(try keepPromise(bid.reign))
+                return .success(try keepPromise(bid.reign, to: name.rawValue))
             } catch {
                 return .failure(error)
             }

@@ -11,7 +11,7 @@ extension Node {
     func decideAfterBoot(_ completeness: Completeness) {
         guard state.engine != nil, let document = state.document, let number = state.facts.number
         else { return }
-        guard document.role(of: number) == .primary else {
+        guard state.ownRole(in: document) == .primary else {
             // A newer document came meanwhile: somebody else reigns.
             return state.setRole(.replica(nil), isFenced: true)
         }
@@ -42,11 +42,19 @@ extension Node {
         guard decision.waited >= BootDecision.courtesy, decision.document.minInSyncReplicas > 0,
             !promises.isExclusive, state.failure?.code != "promises-missing"
         else { return }
-        note(code: "promises-missing", detail: Node.missing(promises))
+        note(code: "promises-missing", detail: Node.missing(promises, silent(decision.document)))
     }
 
-    private static func missing(_ promises: FailoverDecision) -> String {
-        "\(promises.promises) of the \(promises.promisesNeeded) nodes answer that must promise before this one may reign again: start the others, or fail over with accept_data_loss"
+    private static func missing(_ promises: FailoverDecision, _ silent: [String]) -> String {
+        "\(promises.promises) of the \(promises.promisesNeeded) nodes answer that must promise before this one may reign again: start \(silent.joined(separator: " or ")), or fail over with accept_data_loss"
+    }
+
+    /// Who does not answer, by name.
+    private func silent(_ document: TopologyDocument) -> [String] {
+        guard let number = state.facts.number else { return [] }
+        return document.peers(of: number)
+            .filter { !(peers.observation(of: $0.number)?.isReachable ?? false) }
+            .map(\.name.rawValue)
     }
 
     private func note(code: String, detail: String) {
@@ -66,14 +74,16 @@ extension Node {
             let promises = try collectPromises(bid)
             let decision = bid.decision(promises: promises.count)
             guard document.minInSyncReplicas == 0 || decision.isExclusive else {
-                throw Bid.Failure(code: "promises-missing", detail: Node.missing(decision))
+                throw Bid.Failure(
+                    code: "promises-missing", detail: Node.missing(decision, silent(document)))
             }
             if let furthest = promises.furthest { try takeTail(from: furthest, for: bid) }
             try checkNobodyIsAhead(bid, promises)
+            guard hasApplied(bid.document) else { throw Bid.Failure.lacks(bid.document) }
             let isOpen = control.run(within: .seconds(10)) { [self] in
-                guard case .undecided = state.role, stands(bid), let engine = state.engine else {
-                    return false
-                }
+                guard case .undecided = state.role, stands(bid), let engine = state.engine,
+                    hasApplied(bid.document)
+                else { return false }
                 return openReignAfterBoot(engine, bid, unconfirmed: unconfirmed)
             }
             guard isOpen == true else {

@@ -55,7 +55,7 @@ extension Node {
         committer.submit(change) { [self] result in
             switch result {
             case .success(let committed):
-                awaitAcks(change.kind, committed, acks, completion)
+                awaitAcks(change.waitsForReplicas, committed, acks, completion)
             case .failure(.refused(let refusal)):
                 completion(.failure(.refused(refusal)))
             case .failure(.busy):
@@ -93,14 +93,10 @@ extension Node {
     }
 
     private func awaitAcks<Answer: Sendable>(
-        _ kind: EntryKind, _ committed: Committed<Answer>, _ demand: AckDemand?,
+        _ hasFloor: Bool, _ committed: Committed<Answer>, _ demand: AckDemand?,
         _ completion: @escaping @Sendable (Result<Committed<Answer>, ChangeFailure>) -> Void
     ) {
-        let floor =
-            switch kind {
-            case .topology, .handover, .birth: 0
-            case .data, .catalog, .barrier, .verify: state.document?.minInSyncReplicas ?? 0
-            }
+        let floor = hasFloor ? state.document?.minInSyncReplicas ?? 0 : 0
         let wanted = max(demand?.count ?? 0, floor)
         guard wanted > 0 else { return completion(.success(committed)) }
         let index = committed.position.index

@@ -33,7 +33,7 @@ extension Node {
     private func makeClaim(_ name: NodeName) throws(ClaimRefusal) {
         if state.committer != nil { throw .isPrimary }
         guard let document = state.document, let number = state.facts.number,
-            case .replica(let configured) = document.role(of: number)
+            case .replica(let configured) = state.ownRole(in: document)
         else { throw .notMember }
         guard let upstream = document.node(named: name)?.number, upstream != number else {
             throw .unknownNode(name)

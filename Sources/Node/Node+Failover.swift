@@ -51,7 +51,7 @@ extension Node {
         guard let number = state.facts.number, let document = state.document else {
             throw .notMember
         }
-        let isDetached = document.role(of: number) == nil
+        let isDetached = state.ownRole(in: document) == nil
         let operation = OperationRecord(
             id: Node.newOperationID(), type: isDetached ? "fork" : "failover", state: .running,
             subject: name.rawValue, createdAt: .now(), createdBy: changedBy, reason: reason)
@@ -93,9 +93,9 @@ extension Node {
     /// On a thread of its own: it waits for peers.
     private func run(_ failover: Failover) {
         do throws(Bid.Failure) {
-            try look(failover)
+            let isCareful = try look(failover)
             tracker.enterLocal(failover.operation.id, "promises")
-            let bid = makeBid(failover.document, failover.number)
+            let bid = makeBid(failover.document, failover.number, mayMissReigns: !isCareful)
             let promises = try collectPromises(bid)
             if !failover.acceptDataLoss, let risk = bid.decision(promises: promises.count).risk {
                 throw Bid.Failure(code: "data-loss-possible", detail: risk)
@@ -103,6 +103,9 @@ extension Node {
             if let furthest = promises.furthest {
                 tracker.enterLocal(failover.operation.id, "tail")
                 try take(furthest, bid, failover)
+            }
+            guard failover.acceptDataLoss || hasApplied(bid.document) else {
+                throw Bid.Failure.lacks(bid.document)
             }
             try reignNow(bid, failover)
         } catch {
@@ -113,7 +116,9 @@ extension Node {
     }
 
     /// Asks everybody before anybody promises: a promise that leads to nothing holds up the cluster.
-    private func look(_ failover: Failover) throws(Bid.Failure) {
+    ///
+    /// - Returns: Whether enough answer to know that nothing acknowledged is missing.
+    private func look(_ failover: Failover) throws(Bid.Failure) -> Bool {
         let askedAt = MonotonicTime.now()
         peers.pokeAll()
         let deadline = askedAt + Node.promiseTimeout
@@ -132,6 +137,7 @@ extension Node {
         if !failover.acceptDataLoss, let risk = decision.risk {
             throw Bid.Failure(code: "data-loss-possible", detail: risk)
         }
+        return decision.isExclusive
     }
 
     /// With data loss accepted a tail that does not come is one.
@@ -149,7 +155,7 @@ extension Node {
     private func reignNow(_ bid: Bid, _ failover: Failover) throws(Bid.Failure) {
         tracker.enterLocal(failover.operation.id, "reign")
         let isOpen = control.run(within: .seconds(30)) { [self] in
-            stands(bid) && takeReign(bid.reign, failover.operation)
+            stands(bid) && takeReign(bid, failover.operation)
         }
         guard isOpen == true else {
             throw Bid.Failure(
@@ -167,7 +173,8 @@ extension Node {
     }
 
     /// Opens the reign that was promised. On the control loop.
-    private func takeReign(_ reign: Reign, _ operation: OperationRecord) -> Bool {
+    private func takeReign(_ bid: Bid, _ operation: OperationRecord) -> Bool {
+        let reign = bid.reign
         guard let engine = state.engine, reign > engine.state.header.reign else { return false }
         if case .replica(let session?) = state.role { session.stop() }
         _ = state.beginSession()
@@ -175,8 +182,10 @@ extension Node {
             engine, reign,
             ChangeTopology(
                 changedBy: operation.createdBy, reason: operation.reason, operation: operation
-            ) { document, _, note in
-                document.movingPrimary(to: reign.holder, reign: reign, note: note)
+            ) { applied, _, note in
+                // What was heard of counts, also when the log has lost it: a removed node stays removed.
+                let newest = applied.version < bid.document.version ? bid.document : applied
+                return newest.movingPrimary(to: reign.holder, reign: reign, note: note)
             })
     }
 }

@@ -70,11 +70,11 @@ public enum SignatureHeader {
 extension NodeState {
     /// Whether this node may feed others: a detached or fenced one does not.
     var isServing: Bool {
-        guard !isDraining, !isFenced, let number = facts.number else { return false }
+        guard !isDraining, !isFenced, facts.number != nil else { return false }
         switch role {
         case .undecided: return false
         case .primary: return true
-        case .replica: return document?.role(of: number) != nil
+        case .replica: return document.flatMap(ownRole(in:)) != nil
         }
     }
 

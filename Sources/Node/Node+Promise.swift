@@ -59,12 +59,12 @@ extension Node {
     /// Promises to follow no reign below `reign`: on disk before `completion` is called, with how far
     /// this node's history goes. A primary gives up the right to append.
     public func promise(
-        _ reign: Reign,
+        _ reign: Reign, to name: String,
         completion: @escaping @Sendable (Result<PromiseGiven, PromiseRefusal>) -> Void
     ) {
         let isQueued = control.enqueue { [self] in
             do throws(PromiseRefusal) {
-                completion(.success(try keepPromise(reign)))
+                completion(.success(try keepPromise(reign, to: name)))
             } catch {
                 completion(.failure(error))
             }
@@ -73,10 +73,14 @@ extension Node {
     }
 
     /// On the control loop.
-    func keepPromise(_ reign: Reign) throws(PromiseRefusal) -> PromiseGiven {
+    func keepPromise(_ reign: Reign, to name: String) throws(PromiseRefusal) -> PromiseGiven {
         let promised = state.facts.promised
-        // A node that was removed may not know it yet: it must not fence those who do.
-        if let document = state.document, document.role(of: reign.holder) == nil {
+        // A node that was removed may not know it yet, nor one whose number was given again: they
+        // must not fence those who do.
+        if let document = state.document,
+            document.role(of: reign.holder) == nil
+                || document.node(numbered: reign.holder)?.name.rawValue != name
+        {
             throw .notMember
         }
         if promised != reign {
@@ -109,6 +113,8 @@ extension Node {
             _ = state.beginSession()
             state.setRole(.replica(nil))
         case .replica(nil), .undecided:
+            // A tail that is being taken would make the history longer than what is answered.
+            _ = state.beginSession()
             return
         }
         guard !isOwn else { return }

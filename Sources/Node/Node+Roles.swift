@@ -37,7 +37,7 @@ extension Node {
 
     private func reconcileReplica(_ session: ReplicaSession?) {
         guard let document = state.document, let number = state.facts.number else { return }
-        switch document.role(of: number) {
+        switch state.ownRole(in: document) {
         case .replica(let configured):
             // Promised to a higher reign, whose document is on its way.
             guard mayFollow(document) else { return }

@@ -133,8 +133,8 @@ extension Node {
 
     private func run(_ completeness: Completeness) {
         if let engine = state.engine { watch(engine) }
-        if case .undecided = state.role, let record = state.ownRecord,
-            state.document?.role(of: record.number) != .primary
+        if case .undecided = state.role, state.ownRecord != nil,
+            state.document.flatMap(state.ownRole(in:)) != .primary
         {
             state.setRole(.replica(nil))
         } else if case .undecided = state.role, state.ownRecord == nil {

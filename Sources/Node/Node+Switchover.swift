@@ -122,11 +122,11 @@ extension Node {
             try awaitHeir(switchover, until: switchover.deadline)
             enter("hold", switchover)
             let holdEnds = min(switchover.deadline, .now() + Node.holdMax)
+            state.isHandingOver = true
+            waits.poke()
             guard switchover.committer.hold(until: holdEnds) else {
                 throw Abort(code: "not-primary", detail: "this node is not primary any more")
             }
-            state.isHandingOver = true
-            waits.poke()
             try awaitHeir(switchover, until: holdEnds)
             enter("handover", switchover)
             try handOver(switchover)

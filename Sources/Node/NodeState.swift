@@ -93,8 +93,19 @@ final class NodeState: Sendable {
     var document: TopologyDocument? { membership.document }
 
     /// This node's record in the newest document.
-    var ownRecord: NodeRecord? {
-        facts.number.flatMap { document?.node(numbered: $0) }
+    var ownRecord: NodeRecord? { document.flatMap(ownRecord(in:)) }
+
+    /// Its record in a document. A number alone is not enough: a primary that was promoted without
+    /// having heard of the latest additions gives their numbers again.
+    func ownRecord(in document: TopologyDocument) -> NodeRecord? {
+        let facts = self.facts
+        return facts.number.flatMap { document.node(numbered: $0) }
+            .flatMap { $0.name == facts.name ? $0 : nil }
+    }
+
+    /// What a document wants of this node; nil when it has no place in it.
+    func ownRole(in document: TopologyDocument) -> ConfiguredRole? {
+        ownRecord(in: document).flatMap { document.role(of: $0.number) }
     }
 
     /// Who this node is, for its peers.

@@ -150,6 +150,8 @@ public struct PutOperation: Change {
 
     public var kind: EntryKind { .catalog }
     public var bytes: Int { 512 }
+    /// What goes on must be told also while replicas are missing.
+    public var waitsForReplicas: Bool { false }
 
     public func decide(_ section: inout DecidingSection) throws(Refusal) -> OperationRecord {
         section.putOperation(record)

@@ -13,8 +13,20 @@ public protocol Change: Sendable {
     /// Roughly what the change adds to the log, for the bounds of the queue.
     var bytes: Int { get }
 
+    /// Whether its answer waits for as many replicas as the topology demands of every write.
+    var waitsForReplicas: Bool { get }
+
     /// Reads the state, and either refuses before it has written anything, or writes.
     func decide(_ section: inout DecidingSection) throws(Refusal) -> Answer
+}
+
+extension Change {
+    public var waitsForReplicas: Bool {
+        switch kind {
+        case .data, .catalog, .barrier, .verify: true
+        case .topology, .handover, .birth: false
+        }
+    }
 }
 
 /// The one place where it is decided what an entry does: at its place in the log, against the state

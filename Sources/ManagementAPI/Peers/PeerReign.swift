@@ -25,7 +25,7 @@ enum PeerReign {
         else {
             throw .invalidArgument("The body names no reign of the node that asks.")
         }
-        call.node.promise(reign) { result in
+        call.node.promise(reign, to: peer.name) { result in
             switch result {
             case .success(let given):
                 call.respond(.json(given.json))

@@ -69,6 +69,13 @@ struct Fields {
         read(name, isRequired, "a string") { $0.stringValue }
     }
 
+    /// Why a change is made: 256 code points, so that they fit a document's reason as UTF-8.
+    func reason(isRequired: Bool = false) -> String? {
+        parsed("reason", isRequired: isRequired, "a sentence of 1 to 256 characters") { text in
+            (1...256).contains(text.unicodeScalars.count) ? text : nil
+        }
+    }
+
     func flag(_ name: String, isRequired: Bool = false) -> Bool? {
         read(name, isRequired, "true or false") { $0.boolValue }
     }

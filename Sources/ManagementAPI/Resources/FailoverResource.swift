@@ -18,9 +18,7 @@ enum FailoverResource {
             try call.document(), allowing: ["to", "accept_data_loss", "reason"], faults)
         let candidate = fields.parsed("to", isRequired: true, NodeFields.nameRule) { $0 }
         let acceptsDataLoss = fields.flag("accept_data_loss") ?? false
-        let reason = fields.parsed(
-            "reason", isRequired: true, "a sentence of 1 to 1,024 bytes"
-        ) { text in (1...TopologyDocument.reasonBytesMax).contains(text.utf8.count) ? text : nil }
+        let reason = fields.reason(isRequired: true)
         try faults.check()
         guard let candidate, let reason else { throw .validationFailed(faults.faults) }
         let own = call.node.name.rawValue

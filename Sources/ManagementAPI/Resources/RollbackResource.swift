@@ -18,9 +18,7 @@ enum RollbackResource {
         let faults = FaultList()
         let fields = Fields(try call.document(), allowing: ["to_generation", "reason"], faults)
         let generation = fields.integer("to_generation", in: 1...(1 << 53) - 1, isRequired: true)
-        let reason = fields.parsed("reason", "a sentence of 1 to 1,024 bytes") { text in
-            (1...TopologyDocument.reasonBytesMax).contains(text.utf8.count) ? text : nil
-        }
+        let reason = fields.reason()
         try faults.check()
         guard let generation else { throw .validationFailed(faults.faults) }
         let old = try call.engine().state.catalog.topology(of: Generation(UInt64(generation)))

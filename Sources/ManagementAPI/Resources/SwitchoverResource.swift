@@ -25,9 +25,7 @@ enum SwitchoverResource {
         let from = fields.parsed("from", isRequired: true, NodeFields.nameRule) { NodeName($0) }
         let to = fields.parsed("to", NodeFields.nameRule) { NodeName($0) }
         let timeout = fields.integer("timeout_ms", in: timeouts)
-        let reason = fields.parsed("reason", "a sentence of 1 to 1,024 bytes") { text in
-            (1...TopologyDocument.reasonBytesMax).contains(text.utf8.count) ? text : nil
-        }
+        let reason = fields.reason()
         try faults.check()
         guard let from else { throw .validationFailed(faults.faults) }
         let header = try call.changeReason()

@@ -57,6 +57,13 @@ extension Node {
             generation: document?.generation, term: document?.reign.term, claim: ownClaim(document))
     }
 
+    /// Whether no replica has confirmed anything for so long that this primary may be cut off, and
+    /// another one may reign.
+    private var isUnheard: Bool {
+        let silence = FeedMachine.silenceMax
+        return source.unheardFor > silence && state.inRoleFor > silence
+    }
+
     private func ownClaim(_ document: TopologyDocument?) -> NodeReport.Claim? {
         guard let document, let claim = state.facts.claim,
             let upstream = state.claimedUpstream(document)
@@ -70,7 +77,8 @@ extension Node {
         switch state.role {
         case .primary:
             if state.isHandingOver { return .handingOver }
-            return state.isUnconfirmed ? .unconfirmed : .serving
+            let isAlone = document.map { !$0.replicas.isEmpty } ?? false && isUnheard
+            return state.isUnconfirmed || isAlone ? .unconfirmed : .serving
         case .undecided:
             return .connecting
         case .replica:
@@ -78,8 +86,8 @@ extension Node {
                 return word
             }
             if state.isFenced { return .fenced }
-            guard let number = state.facts.number, let document else { return .connecting }
-            return document.role(of: number) == nil ? .detached : .connecting
+            guard state.facts.number != nil, let document else { return .connecting }
+            return state.ownRole(in: document) == nil ? .detached : .connecting
         }
     }
 

@@ -29,8 +29,16 @@ extension SimNode {
         world.after(records.isEmpty ? .zero : Node.promiseTimeout) { go() }
     }
 
-    func makeBid(_ document: TopologyDocument, _ number: NodeNumber) -> Bid {
-        Bid(reign: Reign(term: highestTerm(document) + 1, holder: number), document: document)
+    func makeBid(
+        _ document: TopologyDocument, _ number: NodeNumber, mayMissReigns: Bool = false
+    ) -> Bid {
+        let step: UInt32 = mayMissReigns ? 1_000 : 1
+        return Bid(
+            reign: Reign(term: highestTerm(document) + step, holder: number), document: document)
+    }
+
+    func hasApplied(_ document: TopologyDocument) -> Bool {
+        store?.state.document.map { $0.version >= document.version } ?? false
     }
 
     func highestTerm(_ document: TopologyDocument) -> UInt32 {
@@ -137,6 +145,7 @@ extension SimNode {
             }
             func open() {
                 if let ahead = ahead(of: bid, promises) { return fail("\(ahead) is ahead") }
+                guard hasApplied(bid.document) else { return fail("its log lacks the document") }
                 guard case .undecided = role, stands(bid) else { return fail("not undecided") }
                 if !isExclusive { world.watch.excuse("\(name) opened a reign, heard by few") }
                 log("opens \(bid.reign) after its boot\(unconfirmed ? ", unconfirmed" : "")")

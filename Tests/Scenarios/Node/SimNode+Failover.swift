@@ -60,7 +60,9 @@ extension SimNode {
         } then: { [self] in
             guard self.failover === failover else { return }
             if let risk = failover.risk(reachable) { return end(failover, risk) }
-            let bid = makeBid(failover.document, failover.number)
+            let bid = makeBid(
+                failover.document, failover.number,
+                mayMissReigns: !failover.decision(reachable).isExclusive)
             collectPromises(bid) { [self] result in
                 guard self.failover === failover else { return }
                 switch result {
@@ -94,12 +96,17 @@ extension SimNode {
         guard stands(bid), let store, bid.reign > store.state.reign else {
             return end(failover, "another node took a higher reign")
         }
-        if !failover.decision(promises.count).isExclusive || !isWhole {
+        guard failover.acceptsDataLoss || hasApplied(bid.document) else {
+            return end(failover, "its log lacks the document")
+        }
+        if !failover.decision(promises.count).isExclusive || !isWhole || !hasApplied(bid.document) {
             world.watch.excuse("\(name) took reign \(bid.reign) with data loss accepted")
         }
         session?.stop()
         beginSession()
-        guard openReign(bid.reign) else { return end(failover, "the entry could not be written") }
+        guard openReign(bid.reign, over: bid.document) else {
+            return end(failover, "the entry could not be written")
+        }
         end(failover, "done, with \(promises.count) promises")
         for record in document?.nodes ?? [] where record.number != facts.number { look(at: record) }
     }

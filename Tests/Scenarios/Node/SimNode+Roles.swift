@@ -96,8 +96,9 @@ extension SimNode {
     }
 
     /// Becomes primary by a synced entry that moves the primary here.
-    func openReign(_ reign: Reign) -> Bool {
-        guard let document = store?.state.document else { return false }
+    func openReign(_ reign: Reign, over told: TopologyDocument? = nil) -> Bool {
+        guard let applied = store?.state.document else { return false }
+        let document = told.map { $0.version > applied.version ? $0 : applied } ?? applied
         let note = ChangeNote(at: wallClock, by: "system")
         guard
             case .success(.changed(let next)) = document.movingPrimary(
@@ -208,7 +209,8 @@ extension SimNode {
             session.stop()
             beginSession()
             setRole(.replica(nil))
-        case .primary, .replica(nil), .undecided: break
+        case .primary: break
+        case .replica(nil), .undecided: beginSession()
         }
         log("promises to follow none below \(reign)")
         return PromiseGiven(extent: extent, version: document?.version)
