@@ -102,7 +102,8 @@ extension Node {
     private func beAdopted(_ request: AdoptionRequest) throws(AdoptionRefusal) {
         let facts = state.facts
         guard facts.name == request.name else { throw .nameMismatch(own: facts.name) }
-        if facts.lineage == request.lineage {
+        // A fork whose note in node.json is not written yet is of its own cluster already.
+        if state.lineage == request.lineage {
             try remember(request)
             return control.poke()
         }
@@ -155,10 +156,11 @@ extension Node {
     }
 
     private func remember(_ request: AdoptionRequest) throws(AdoptionRefusal) {
+        let isOther = state.lineage != request.lineage
         do {
             try state.factsFile.change { facts in
-                let isOther = facts.lineage != request.lineage
                 facts.lineage = request.lineage
+                facts.forking = nil
                 facts.number = request.number
                 facts.claim = nil
                 if isOther { facts.promised = nil }

@@ -128,7 +128,7 @@ extension SimNode {
         else { return }
         // Peers may look in between.
         world.after(.milliseconds(5)) { [self, process] in
-            guard process == self.process else { return }
+            guard process == self.process, facts.forking == lineage else { return }
             changeFacts {
                 $0.lineage = lineage
                 $0.forking = nil

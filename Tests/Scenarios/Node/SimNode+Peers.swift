@@ -86,7 +86,7 @@ extension SimNode {
 
     private func beAdopted(_ request: AdoptionRequest) {
         guard name == request.name else { return }
-        if facts.lineage == request.lineage {
+        if membership.lineage == request.lineage {
             remember(request)
             return reconcile()
         }
@@ -110,9 +110,10 @@ extension SimNode {
     }
 
     private func remember(_ request: AdoptionRequest) {
+        let isOther = membership.lineage != request.lineage
         changeFacts { facts in
-            let isOther = facts.lineage != request.lineage
             facts.lineage = request.lineage
+            facts.forking = nil
             facts.number = request.number
             facts.claim = nil
             if isOther { facts.promised = nil }
