@@ -33,7 +33,10 @@ final class CatalogWatch: Sendable {
         let shared = self.shared
         thread = WorkerThread(name: "catalog-watch") {
             var findings = Findings()
-            while !shared.withLock({ $0.isOver }) {
+            var isLast = false
+            while !isLast {
+                // One more look after the end was asked for: what is there by then counts.
+                isLast = shared.withLock { $0.isOver }
                 do {
                     try CatalogWatch.look(replica.client, tenants, old, &findings)
                 } catch {
