@@ -26,6 +26,20 @@ extension ConvoyProcess {
         return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
     }
 
+    /// Whether every thread is stopped, or the process is gone.
+    var isAtRest: Bool {
+        guard let processID, let threads = try? FileSystem.list("/proc/\(processID)/task") else {
+            return true
+        }
+        return threads.allSatisfy { thread in
+            // A thread that has ended meanwhile has no such file.
+            guard let text = try? kernelText("/proc/\(processID)/task/\(thread)/stat"),
+                let end = text.lastIndex(of: ")")
+            else { return true }
+            return ["T", "t"].contains(text[end...].dropFirst(2).prefix(1))
+        }
+    }
+
     private func socketNumbers() throws -> Set<Substring> {
         guard let processID else { return [] }
         var numbers: Set<Substring> = []

@@ -123,8 +123,13 @@ public final class ConvoyProcess: Sendable {
         _ = child.waitForEnd(within: .seconds(10))
     }
 
-    /// SIGSTOP: it stands still, with its sockets open.
-    public func pause() { child?.send(SIGSTOP) }
+    /// SIGSTOP: it stands still, with its sockets open. Blocks until all of its threads do: on a busy
+    /// machine the last may go on for some milliseconds.
+    public func pause() {
+        child?.send(SIGSTOP)
+        let deadline = MonotonicTime.now() + .seconds(2)
+        while MonotonicTime.now() < deadline, !isAtRest { rest(.milliseconds(1)) }
+    }
 
     /// SIGCONT.
     public func resume() { child?.send(SIGCONT) }
