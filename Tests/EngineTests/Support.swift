@@ -22,10 +22,39 @@ final class TestDirectory: Sendable {
     var incarnation: Incarnation { Incarnation(path: "\(path)/data/i000001") }
 }
 
+private struct NeverStill: Error {
+    let path: String
+}
+
 /// Copies a directory as it is, also while a process writes to it: what `kill -9` would leave.
 ///
 /// The log is complete in it. Of the database there is what is in its files; the rest is lost.
 func copyTree(_ source: String, to target: String) throws {
+    guard source.hasSuffix("/db") else { return try copyFiles(of: source, to: target) }
+    // RocksDB writes files in the background: a kill leaves those of one moment, so a copy counts
+    // only when nothing has changed meanwhile.
+    for _ in 0..<200 {
+        let before = try sizes(in: source)
+        do {
+            try copyFiles(of: source, to: target)
+            if try sizes(in: source) == before { return }
+        } catch is FileError {
+            // A file that was listed is gone.
+        }
+        try FileSystem.removeTree(target)
+    }
+    throw NeverStill(path: source)
+}
+
+private func sizes(in path: String) throws -> [String: UInt64] {
+    var sizes: [String: UInt64] = [:]
+    for name in try FileSystem.list(path) {
+        sizes[name] = try? UInt64(FileSystem.size("\(path)/\(name)"))
+    }
+    return sizes
+}
+
+private func copyFiles(of source: String, to target: String) throws {
     try FileSystem.createDirectory(target)
     for name in try FileSystem.list(source) {
         let path = "\(source)/\(name)"
