@@ -37,9 +37,7 @@ struct Bid: Sendable {
     var others: [NodeRecord] { document.peers(of: number) }
 
     func decision(promises: Int) -> FailoverDecision {
-        FailoverDecision(
-            replicas: document.replicas.count, minInSyncReplicas: document.minInSyncReplicas,
-            promises: promises)
+        FailoverDecision(document, promises: promises)
     }
 }
 

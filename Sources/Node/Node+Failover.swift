@@ -78,9 +78,7 @@ extension Node {
         let answering = document.peers(of: own).count { record in
             peers.observation(of: record.number)?.isReachable != false
         }
-        return FailoverDecision(
-            replicas: document.replicas.count, minInSyncReplicas: document.minInSyncReplicas,
-            promises: answering + 1)
+        return FailoverDecision(document, promises: answering + 1)
     }
 
     private struct Failover {
@@ -131,9 +129,7 @@ extension Node {
             _ = pause.wait(until: .now() + .milliseconds(10)) { _ -> Void? in nil }
         }
         let reachable = others.count { heard($0)?.isReachable ?? false }
-        let decision = FailoverDecision(
-            replicas: failover.document.replicas.count,
-            minInSyncReplicas: failover.document.minInSyncReplicas, promises: reachable + 1)
+        let decision = FailoverDecision(failover.document, promises: reachable + 1)
         if !failover.acceptDataLoss, let risk = decision.risk {
             throw Bid.Failure(code: "data-loss-possible", detail: risk)
         }

@@ -94,7 +94,7 @@ extension Node {
         let key = AlarmBook.Key(node: own, code: .catalogDiffers)
         let status = session.status
         guard status.state == .streaming, let origin = status.origin,
-            origin.lineage == state.facts.lineage
+            origin.lineage == state.lineage
         else { return verdicts[key] = .unknown }
         verdicts[key] = verdict(
             origin.catalogIndex, origin.catalogDigest, document.label(of: own), document)

@@ -41,9 +41,7 @@ struct BootDecision {
 
     /// Who would promise, this node among them.
     var promises: FailoverDecision {
-        FailoverDecision(
-            replicas: document.replicas.count, minInSyncReplicas: document.minInSyncReplicas,
-            promises: 1 + answers.count { $0.value.isReachable })
+        FailoverDecision(document, promises: 1 + answers.count { $0.value.isReachable })
     }
 
     private var answers: [NodeNumber: Peer] {

@@ -13,6 +13,13 @@ struct FailoverDecision: Equatable, Sendable {
     /// Nodes that have promised, the candidate among them.
     var promises: Int
 
+    /// `promises` are of nodes that have a role in `document`.
+    init(_ document: TopologyDocument, promises: Int) {
+        replicas = document.replicas.count
+        minInSyncReplicas = document.minInSyncReplicas
+        self.promises = promises
+    }
+
     var promisesNeeded: Int { replicas - minInSyncReplicas + 1 }
 
     var isExclusive: Bool { promises >= promisesNeeded }

@@ -78,6 +78,8 @@ public struct FeedMachine: Sendable {
     private var lastTakenAt: MonotonicTime
     private var heartbeatAt: MonotonicTime
     private var lastAckWanted: LogIndex
+    /// By the last report.
+    private var isCatchingUp = false
     private var finish: Finish?
 
     private struct Finish: Sendable {
@@ -85,8 +87,6 @@ public struct FeedMachine: Sendable {
         var deadline: MonotonicTime
         var reason: String
     }
-    /// By the last report.
-    private var isCatchingUp = false
 
     /// A link whose handshake has found the same history up to `index`.
     public init(after index: LogIndex, at now: MonotonicTime) {

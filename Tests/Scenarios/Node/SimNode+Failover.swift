@@ -24,9 +24,7 @@ extension SimNode {
         }
 
         func decision(_ promises: Int) -> FailoverDecision {
-            FailoverDecision(
-                replicas: document.replicas.count,
-                minInSyncReplicas: document.minInSyncReplicas, promises: promises)
+            FailoverDecision(document, promises: promises)
         }
     }
 
