@@ -247,7 +247,12 @@ export function problems(view) {
     add(1, "bad", "no-primary", text);
   } else if (sync.primary != null && sync.writable === false) {
     const where = primary?.running?.state;
-    if (where === "handing_over") {
+    if (primary?.running?.role === "undecided") {
+      add(2, "warn", "undecided", `${sync.primary} asks the other nodes whether another one reigns`
+        + `${lasting(primary.running.since, now)}${brief(primary.last_error) ? `: ${brief(primary.last_error)}` : ""}; nothing can be written until then.`);
+    } else if (primary && isOld(primary, now)) {
+      add(2, "bad", "not-writable", `Nothing can be written: the primary ${sync.primary} is not heard.`);
+    } else if (where === "handing_over") {
       add(2, "warn", "handing-over", `${sync.primary} is handing over to another node; writes wait until it is done.`);
     } else {
       const why = brief(primary?.last_error);
@@ -362,6 +367,7 @@ function nodeProblems(node, { now, primary, sync, add }) {
 
 const ALARMS = {
   "catalog-differs": (node) => `${node} has had another catalog than its primary`,
+  "primary-unreachable": (node) => `The primary ${node} has been silent`,
   "position-not-retained": (node) => `${node} has been falling behind the log that is kept for it`,
 };
 

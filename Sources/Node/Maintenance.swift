@@ -51,7 +51,10 @@ final class Maintenance: Sendable {
     func start(_ node: Node) {
         checkDisk(node)
         repeating("ticker", Maintenance.beat) { node.source.tick(at: .now()) }
-        repeating("alarms", Maintenance.alarmPeriod) { node.checkAlarms() }
+        repeating("alarms", Maintenance.alarmPeriod) {
+            node.checkAlarms()
+            node.driftItems()
+        }
         repeating("log-sync", Maintenance.period) { [self] in syncLog(node) }
         repeating("housekeeping", Maintenance.period) { [self] in
             checkDisk(node)

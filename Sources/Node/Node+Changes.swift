@@ -1,7 +1,7 @@
 public import Engine
-public import Log
+import Log
 import Platform
-import Replication
+public import Replication
 public import Topology
 
 /// How many replicas must have a write before it is answered.
@@ -32,7 +32,7 @@ public enum ChangeFailure: Error, Sendable {
     /// The disk is nearly full: delete something.
     case diskNearlyFull(freeBytes: UInt64, reserveBytes: UInt64)
     /// The change *is* in the primary's log; fewer replicas than wanted said so in time.
-    case acksTimeout(index: LogIndex, reached: Int, wanted: Int)
+    case acksTimeout(AckOutcome, unheard: UnheardChanges.Obstacle?)
 }
 
 extension Node {
@@ -98,25 +98,24 @@ extension Node {
     ) {
         let floor = hasFloor ? state.document?.minInSyncReplicas ?? 0 : 0
         let wanted = max(demand?.count ?? 0, floor)
-        guard wanted > 0 else { return completion(.success(committed)) }
         let index = committed.position.index
+        guard wanted > 0 || (hasFloor && source.isHeldBack(index)) else {
+            return completion(.success(committed))
+        }
         let durable = demand?.durable ?? false
         let isTaken = source.whenAcked(
-            index, count: wanted, durable: durable,
+            index, count: wanted, durable: durable, heedsTopology: hasFloor,
             deadline: .now() + (demand?.timeout ?? Node.ackTimeout)
-        ) { outcome in
-            if outcome.isMet {
-                completion(.success(committed))
-            } else {
-                completion(
-                    .failure(
-                        .acksTimeout(index: index, reached: outcome.reached, wanted: wanted)))
-            }
+        ) { [source] outcome in
+            if outcome.isMet { return completion(.success(committed)) }
+            let obstacle = outcome.isHeldBack ? source.obstacle(at: index) : nil
+            completion(.failure(.acksTimeout(outcome, unheard: obstacle)))
         }
         if isTaken { return }
         // Too many wait: what is known now is the answer.
-        let reached = source.acked(atLeast: index, durable: durable)
-        completion(.failure(.acksTimeout(index: index, reached: reached, wanted: wanted)))
+        let outcome = AckOutcome(
+            index: index, wanted: wanted, reached: source.acked(atLeast: index, durable: durable))
+        completion(.failure(.acksTimeout(outcome, unheard: nil)))
     }
 
     /// How long a write waits for acknowledgements unless it says otherwise.

@@ -25,6 +25,7 @@ extension Node {
     private func reconcilePrimary(_ committer: Committer) {
         guard let document = state.document else { return }
         guard document.reign > committer.reign else {
+            noteHeardTopology()
             return outgrowPromises(committer, document)
         }
         log(
@@ -33,6 +34,18 @@ extension Node {
         // Its last group may still be on its way to the disk: then the next beat asks again.
         guard committer.stop(until: .now() + .seconds(5)) else { return }
         state.setRole(.replica(nil), isFenced: true)
+    }
+
+    /// Writes down which changes of the topology are known widely enough, so that the next primary
+    /// need not find that out again, perhaps from nodes that are silent then.
+    private func noteHeardTopology() {
+        guard let heard = source.heardGeneration, let catalog = state.engine?.state.catalog,
+            catalog.heardGeneration.map({ $0 < heard }) ?? true
+        else { return }
+        submit(NoteHeardGeneration(heard), needsSpace: false) { [self] outcome in
+            guard case .success = outcome else { return }
+            log(.info, "the topology is known widely enough", ["generation": "\(heard)"])
+        }
     }
 
     private func reconcileReplica(_ session: ReplicaSession?) {

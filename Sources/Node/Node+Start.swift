@@ -151,6 +151,7 @@ extension Node {
         let topology = Monitor(engine.state.catalog.topology?.version)
         catalogs.withLock { $0 = CatalogHistory() }
         noteCatalog(engine.state.header)
+        source.engineBegan(engine.state)
         engine.observe { [weak self, weak engine] state in
             guard let self, let engine, self.state.engine === engine else { return }
             source.enginePublished(state)

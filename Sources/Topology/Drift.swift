@@ -11,6 +11,16 @@ public struct DriftItem: Equatable, Sendable {
     public let upstream: NodeNumber?
     public let detail: String
 
+    public init(
+        kind: Kind, number: NodeNumber, node: String, upstream: NodeNumber? = nil, detail: String
+    ) {
+        self.kind = kind
+        self.number = number
+        self.node = node
+        self.upstream = upstream
+        self.detail = detail
+    }
+
     /// The raw values are the kinds of the HTTP contract.
     public enum Kind: String, CaseIterable, Sendable {
         case orphanLink = "orphan-link"
@@ -84,9 +94,7 @@ private struct DriftComparison {
         guard let seen, seen.isReachable else {
             // Whoever has no role is not waited for.
             guard role != nil else { return }
-            let detail =
-                seen.map { "last seen at \($0.observedAt.rfc3339)" } ?? "has not been seen yet"
-            return add(.nodeUnreachable, node.number, detail)
+            return add(.nodeUnreachable, node.number, absence(seen))
         }
         guard seen.isSameLineage != false else {
             return add(
@@ -102,6 +110,12 @@ private struct DriftComparison {
                 .catalogDiffers, node.number,
                 "its catalog digest differs from the primary's at the same index")
         }
+    }
+
+    private func absence(_ seen: NodeObservation?) -> String {
+        guard let seen else { return "has not been asked yet" }
+        let at = seen.observedAt.rfc3339
+        return seen.wasHeard ? "last answered at \(at)" : "has never answered; last asked at \(at)"
     }
 
     private mutating func compareLink(

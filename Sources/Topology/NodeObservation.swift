@@ -44,14 +44,18 @@ public struct NodeObservation: Equatable, Sendable {
     /// Whether its catalog digest equals the primary's at the newest catalog index that both know.
     public var catalogAgrees: Bool?
     public var freeBytes: UInt64?
+    /// When it last answered, or, if it never did, when it was last asked.
     public var observedAt: UnixMilliseconds
+    /// Whether it ever answered.
+    public var wasHeard: Bool
 
     public init(
         number: NodeNumber, name: NodeName? = nil, isReachable: Bool, isSameLineage: Bool? = nil,
         role: RunningRole? = nil, state: RunningState? = nil, upstream: NodeNumber? = nil,
         version: TopologyVersion? = nil, applied: LogIndex? = nil, catalogAgrees: Bool? = nil,
-        freeBytes: UInt64? = nil, observedAt: UnixMilliseconds
+        freeBytes: UInt64? = nil, observedAt: UnixMilliseconds, wasHeard: Bool = true
     ) {
+        self.wasHeard = wasHeard
         self.number = number
         self.name = name
         self.isReachable = isReachable

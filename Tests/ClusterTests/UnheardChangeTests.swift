@@ -39,6 +39,60 @@ import Testing
         #expect(try removed.client.node().state == "detached")
     }
 
+    /// n2 stands still while n3 is added. What only n3 has may be answered once n2 knows of n3, or is
+    /// removed; else n2, promoted alone by the topology that it knows, would lose it unsaid.
+    @Test(.timeLimit(.minutes(1)))
+    func `a write that only a new replica has is not answered while an old one may not know of it`()
+        throws
+    {
+        let cluster = try TestCluster(nodes: 2)
+        let (primary, old) = (cluster[0], cluster[1])
+        try primary.client.changeTopology { $0["min_in_sync_replicas"] = 1 }
+        try primary.client.waitUntilInSync()
+        #expect(try primary.client.put(Path.key("before"), [1]).status == 201)
+        old.pause()
+        let newcomer = try cluster.start(cluster.makeNode())
+        try primary.client.waitUntilDone(try cluster.beginTakingIn(newcomer))
+
+        let held = try primary.client.put(Path.key("held") + "?timeout=1s", [2])
+        #expect(held.status == 504, "\(held)")
+        #expect(held.problem == "acks-timeout")
+        #expect(held["reached"] == 1, "n3 has it")
+        #expect(held["unheard"]?["nodes"] == ["n2"], "\(held)")
+        #expect(try newcomer.client.get(Path.key("held")).body == [2])
+        let barrier = try primary.client.post("/v1/barriers")
+        #expect(barrier.status == 504, "\(barrier)")
+
+        old.resume()
+        try primary.client.waitUntilInSync()
+        #expect(try primary.client.put(Path.key("after"), [3]).status == 201)
+        // It is written down, so that a primary that starts anew does not ask n2 again.
+        try poll(within: .seconds(5), for: "the note that n2 has heard of n3") {
+            primary.errorsTail().contains("known widely enough") ? true : nil
+        }
+        primary.kill()
+        old.pause()
+        try primary.start()
+        #expect(try primary.client.put(Path.key("later"), [4]).status == 201)
+        old.resume()
+        try primary.client.waitUntilInSync()
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `writes go on when the replica that cannot hear of a new one is removed`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let client = cluster.primary.client
+        try client.changeTopology { $0["min_in_sync_replicas"] = 1 }
+        try client.waitUntilInSync()
+        cluster[1].pause()
+        let newcomer = try cluster.start(cluster.makeNode())
+        try client.waitUntilDone(try cluster.beginTakingIn(newcomer))
+        #expect(try client.put(Path.key("held") + "?timeout=500ms", [1]).status == 504)
+        _ = try client.delete("/v1/nodes/n2").expecting(200)
+        #expect(try client.put(Path.key("k"), [1]).status == 201)
+    }
+
     /// n2 was promoted without having heard of n3, and gives its number to n4.
     @Test(.timeLimit(.minutes(1)))
     func `a node whose number was given again has no place and contests nothing`() throws {

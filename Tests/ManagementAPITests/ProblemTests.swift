@@ -82,8 +82,11 @@ import Testing
     }
 
     @Test func `too few acknowledgements say what is true nevertheless`() {
-        let json = Problem(ChangeFailure.acksTimeout(index: LogIndex(7), reached: 1, wanted: 2))
-            .json(requestID: "1")
+        let json = Problem(
+            ChangeFailure.acksTimeout(
+                AckOutcome(index: LogIndex(7), wanted: 2, reached: 1), unheard: nil)
+        )
+        .json(requestID: "1")
         #expect(json["status"] == 504)
         #expect(json["code"] == "acks-timeout")
         #expect(json["index"] == 7)

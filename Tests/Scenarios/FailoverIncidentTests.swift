@@ -124,6 +124,61 @@ import Topology
         try cluster.judge()
     }
 
+    /// n2 was cut off when n3 was added, and is promoted when nobody else is left: by the topology
+    /// that it knows its own promise is exclusive.
+    @Test func `what only a node had that the candidate never heard of was not acknowledged`()
+        throws
+    {
+        var cluster = try Cluster(seed: 15, Cluster.Plan(nodes: 2, minInSync: 1))
+        defer { cluster.world.close() }
+        try cluster.write(10, to: cluster[1])
+        try cluster.settle()
+        cluster.isolate(cluster[2])
+        let newcomer = try cluster.newcomer(3)
+        cluster.world.network.cut(cluster[2], newcomer)
+        cluster.world.network.cut(newcomer, cluster[2])
+        cluster.add(newcomer, to: cluster[1])
+        _ = try cluster.world.run(atMost: .seconds(10)) {
+            newcomer.position == cluster[1].position
+        }
+        let before = cluster.world.watch.acked.count
+        try cluster.write(20, to: cluster[1])
+        try cluster.world.run(.seconds(2))
+        #expect(newcomer.position == cluster[1].position)
+        #expect(cluster.world.watch.acked.count == before)
+        cluster[1].kill()
+        newcomer.kill()
+        cluster[2].failOver(acceptsDataLoss: false)
+        let primary = try cluster.newPrimary(after: cluster[1])
+        #expect(primary === cluster[2])
+        cluster.world.network.healAll()
+        cluster[1].start()
+        newcomer.start()
+        try cluster.world.run(.seconds(5))
+        try cluster.settle()
+        #expect(cluster.world.watch.excuses.isEmpty)
+        try cluster.judge()
+    }
+
+    @Test func `what waited for a cut replica to hear of the new node is answered when it has`()
+        throws
+    {
+        var cluster = try Cluster(seed: 16, Cluster.Plan(nodes: 2, minInSync: 1))
+        defer { cluster.world.close() }
+        cluster.isolate(cluster[2])
+        cluster.add(try cluster.newcomer(3), to: cluster[1])
+        try cluster.world.run(.seconds(3))
+        let before = cluster.world.watch.acked.count
+        try cluster.write(10, to: cluster[1])
+        #expect(cluster.world.watch.acked.count == before)
+        cluster.world.network.healAll()
+        try cluster.settle()
+        #expect(cluster.world.watch.acked.count == before + 10)
+        let generation = cluster[1].document?.generation
+        #expect(cluster[1].store?.state.heardGeneration == generation, "for the primaries to come")
+        try cluster.judge()
+    }
+
     @Test func `terms change in the middle of a full sync, and its replica ends equal`() throws {
         var cluster = try Cluster(seed: 14, Cluster.Plan(nodes: 4))
         defer { cluster.world.close() }

@@ -24,6 +24,8 @@ public struct Catalog: Sendable {
     private var idByName: [NamespaceName: NamespaceID] = [:]
     private var names: [NamespaceName] = []
     public private(set) var lineage: Lineage?
+    /// See ``UnheardChanges``; nil when no change ever had to be heard.
+    public private(set) var heardGeneration: Generation?
     public private(set) var digest: Hash128 = .zero
     /// While set, `names` is not sorted: sorting once is quicker than 100,000 insertions.
     private var isLoading = false
@@ -115,6 +117,7 @@ public struct Catalog: Sendable {
         case .sequence: id.first.flatMap { sequences[$0] }.map { CatalogCodec.word($0) }
         case .operation: operations[String(decoding: id, as: UTF8.self)]?.encoded()
         case .lineage: lineage?.encoded
+        case .heardGeneration: heardGeneration?.encoded
         }
     }
 
@@ -157,6 +160,9 @@ public struct Catalog: Sendable {
         case .lineage:
             lineage = value.flatMap { Lineage(encoded: $0) }
             return lineage != nil
+        case .heardGeneration:
+            heardGeneration = value.flatMap { Generation(encoded: $0) }
+            return heardGeneration != nil
         }
     }
 

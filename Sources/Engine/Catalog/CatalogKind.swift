@@ -20,6 +20,8 @@ enum CatalogKind: UInt8, CaseIterable {
     case operation = 7
     /// The lineage; no id. Written by the birth, and by the fork of a node promoted alone.
     case lineage = 8
+    /// Through which generation changes of the topology are known to as many as must know them; no id.
+    case heardGeneration = 9
 }
 
 /// Numbers that are never used twice. On disk: never renumber.

@@ -128,6 +128,23 @@ public struct Fork: Change {
     }
 }
 
+/// Writes down that changes of the topology up to a generation are known to as many as must know
+/// them, for the primaries to come.
+public struct NoteHeardGeneration: Change {
+    public var generation: Generation
+
+    public init(_ generation: Generation) { self.generation = generation }
+
+    public var kind: EntryKind { .catalog }
+    public var bytes: Int { 64 }
+    public var waitsForReplicas: Bool { false }
+
+    public func decide(_ section: inout DecidingSection) throws(Refusal) {
+        guard section.catalog.heardGeneration.map({ $0 < generation }) ?? true else { return }
+        section.putRecord(.heardGeneration, [], generation.encoded)
+    }
+}
+
 /// Nothing but a position to wait for.
 public struct Barrier: Change {
     public init() {}

@@ -109,13 +109,34 @@ extension Problem {
                 "disk-nearly-full",
                 "The disk has \(free) bytes left, and writes end at \(reserve). Delete something: deletes still work."
             ).with("free_bytes", JSONValue(free)).with("reserve_bytes", JSONValue(reserve))
-        case .acksTimeout(let index, let reached, let wanted):
-            self = Problem(
-                504, "acks-timeout",
-                "Of the \(wanted) acknowledgements wanted for entry \(index), \(reached) came in time. It is in the primary's log."
-            ).with("index", JSONValue(index.rawValue)).with("reached", JSONValue(reached))
-                .with("wanted", JSONValue(wanted))
+        case .acksTimeout(let outcome, let obstacle):
+            self = .acksTimeout(outcome, obstacle)
         }
+    }
+
+    private static func acksTimeout(
+        _ outcome: AckOutcome, _ obstacle: UnheardChanges.Obstacle?
+    ) -> Problem {
+        var detail = "Entry \(outcome.index) is in the primary's log. "
+        if let obstacle {
+            let names = obstacle.nodes.map(\.name.rawValue).joined(separator: ", ")
+            detail +=
+                "It is not answered before the change to generation \(obstacle.generation) of the topology has reached enough of \(names), for a node that has not heard of it could still be promoted by the topology before. Wait for them, or remove them."
+        } else {
+            detail +=
+                "Of the \(outcome.wanted) acknowledgements wanted for it, \(outcome.reached) came in time."
+        }
+        let problem = Problem(504, "acks-timeout", detail)
+            .with("index", JSONValue(outcome.index.rawValue))
+            .with("reached", JSONValue(outcome.reached))
+            .with("wanted", JSONValue(outcome.wanted))
+        guard let obstacle else { return problem }
+        let nodes = obstacle.nodes.map { JSONValue.string($0.name.rawValue) }
+        return problem.with(
+            "unheard",
+            [
+                "generation": JSONValue(obstacle.generation.rawValue), "nodes": .array(nodes),
+            ])
     }
 
     init(_ failure: MemberFailure, lineage: Lineage? = nil) {

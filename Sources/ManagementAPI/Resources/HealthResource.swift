@@ -66,7 +66,7 @@ private enum HealthKind: String {
             return report.running?.state == .streaming
                 ? []
                 : [
-                    "This replica is not streaming; it is \(report.running?.state.rawValue ?? "unknown")."
+                    "This replica is not streaming; it is \(report.running?.state?.rawValue ?? "unknown")."
                 ]
         case .writable:
             return node.isWritable ? [] : ["This node takes no writes."]

@@ -73,4 +73,6 @@ public enum AlarmCode: String, CaseIterable, Sendable {
     case catalogDiffers = "catalog-differs"
     /// The upstream's log does not reach back to the node, or soon will not.
     case positionNotRetained = "position-not-retained"
+    /// The primary has not answered this node for some seconds.
+    case primaryUnreachable = "primary-unreachable"
 }

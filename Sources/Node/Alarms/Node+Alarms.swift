@@ -17,6 +17,7 @@ extension Node {
         judgeOwnCatalog(document, &verdicts)
         judgeReplicas(document, &verdicts)
         judgeRetention(document, &verdicts)
+        judgePrimary(document, &verdicts)
         let changes = alarms.withLock { $0.take(verdicts, at: .now()) }
         if changes.isEmpty { return }
         for change in changes {
@@ -84,6 +85,12 @@ extension Node {
             return "curl -X POST \(primary)/v1/nodes/\(name)/resync"
         case .positionNotRetained:
             return "start \(name) again, or mend the way to it: it takes a full sync by itself"
+        case .primaryUnreachable:
+            let start = "start \(name) again, or mend the way to it"
+            guard let candidate = bestCandidate(document) else { return start }
+            return
+                "\(start); if it is lost: curl -X POST \(candidate.address.url)/v1/topology/failover "
+                + "-H 'Content-Type: application/json' -d '{\"to\":\"\(candidate.name)\",\"reason\":\"\(name) is lost\"}'"
         }
     }
 

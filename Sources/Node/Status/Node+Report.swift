@@ -73,14 +73,14 @@ extension Node {
 
     private func runningState(
         _ session: ReplicaStatus?, _ document: TopologyDocument?
-    ) -> RunningState {
+    ) -> RunningState? {
         switch state.role {
         case .primary:
             if state.isHandingOver { return .handingOver }
             let isAlone = document.map { !$0.replicas.isEmpty } ?? false && isUnheard
             return state.isUnconfirmed || isAlone ? .unconfirmed : .serving
         case .undecided:
-            return .connecting
+            return nil
         case .replica:
             if let session, let word = RunningState(rawValue: session.state.rawValue) {
                 return word

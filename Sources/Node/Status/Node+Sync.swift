@@ -76,15 +76,29 @@ extension Node {
 
     // MARK: - Configured beside running
 
-    /// Where what runs differs from what is configured, each with the time since when.
+    /// Where what runs differs from what is configured, each with the time since when. Looked for
+    /// twice a second, whether or not anybody asks, so that the times are right.
+    @discardableResult
     public func driftItems() -> [(item: DriftItem, since: UnixMilliseconds)] {
         guard let document = state.document else { return [] }
         let now = UnixMilliseconds.now()
+        if let item = ownAbsence(document) { return drift.dated([item]) }
         var observations: [NodeObservation] = []
         for record in document.nodes {
             if let observation = observation(of: record, now) { observations.append(observation) }
         }
         return drift.dated(document.drift(observations: observations, links: runningLinks()))
+    }
+
+    /// A node outside the topology looks at nobody, so it can tell of itself alone.
+    private func ownAbsence(_ document: TopologyDocument) -> DriftItem? {
+        guard let own = state.facts.number, document.node(numbered: own)?.name != name else {
+            return nil
+        }
+        return DriftItem(
+            kind: .nodeUnknown, number: own, node: name.rawValue,
+            detail:
+                "this node is not in the topology, and looks at no other: ask a node that is")
     }
 
     private func observation(
@@ -111,7 +125,7 @@ extension Node {
             upstream: upstream, version: status?.document?.version,
             applied: status?.extent.position.index,
             catalogAgrees: catalogDiffers(record.number, status?.report) ? false : nil,
-            observedAt: seen.heardAt ?? seen.askedAt)
+            observedAt: seen.heardAt ?? seen.askedAt, wasHeard: seen.heardAt != nil)
     }
 
     /// By what this node has found, or the other one says of itself.

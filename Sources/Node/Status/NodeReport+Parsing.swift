@@ -47,11 +47,10 @@ extension NodeReport.Configured {
 extension NodeReport.Running {
     init?(json: JSONValue) {
         guard let role = json["role"]?.stringValue.flatMap(RunningRole.init(rawValue:)),
-            let state = json["state"]?.stringValue.flatMap(RunningState.init(rawValue:)),
             let since = json["since"]?.time
         else { return nil }
         self.role = role
-        self.state = state
+        state = json["state"]?.stringValue.flatMap(RunningState.init(rawValue:))
         self.since = since
         upstream = json["upstream"]?.stringValue
         lastProgressAt = json["last_progress_at"]?.time

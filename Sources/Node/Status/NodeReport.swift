@@ -40,7 +40,8 @@ public struct NodeReport: Equatable, Sendable {
 
     public struct Running: Equatable, Sendable {
         public var role: RunningRole
-        public var state: RunningState
+        /// Nil while the role is undecided.
+        public var state: RunningState?
         public var upstream: String?
         public var since: UnixMilliseconds
         public var lastProgressAt: UnixMilliseconds?
@@ -173,7 +174,7 @@ extension NodeReport.Running {
     var json: JSONValue {
         [
             "role": .string(role.rawValue), "upstream": .orNull(upstream),
-            "state": .string(state.rawValue), "since": .string(since.rfc3339),
+            "state": .orNull(state?.rawValue), "since": .string(since.rfc3339),
             "last_progress_at": .orNull(lastProgressAt?.rfc3339),
             "next_retry_at": .orNull(nextRetryAt?.rfc3339),
             "attempt": JSONValue(attempt),

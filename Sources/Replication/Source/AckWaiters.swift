@@ -7,14 +7,18 @@ public struct AckOutcome: Equatable, Sendable {
     public var wanted: Int
     /// How many configured replicas had acknowledged the index when the wait ended.
     public var reached: Int
+    /// Whether a change of the topology before the index is not known widely enough, and that was
+    /// waited for.
+    public var isHeldBack: Bool
 
-    public init(index: LogIndex, wanted: Int, reached: Int) {
+    public init(index: LogIndex, wanted: Int, reached: Int, isHeldBack: Bool = false) {
         self.index = index
         self.wanted = wanted
         self.reached = reached
+        self.isHeldBack = isHeldBack
     }
 
-    public var isMet: Bool { reached >= wanted }
+    public var isMet: Bool { reached >= wanted && !isHeldBack }
 }
 
 /// Who waits until so many replicas have acknowledged an index. Pure.
@@ -33,6 +37,8 @@ struct AckWaiters: Sendable {
     struct Kind: Hashable, Sendable {
         var count: Int
         var isDurable: Bool
+        /// Waits also until changes of the topology are known widely enough.
+        var heedsTopology: Bool
     }
 
     /// As many as the committer takes changes: each may be a write that waits here afterwards.
@@ -57,9 +63,11 @@ struct AckWaiters: Sendable {
     }
 
     /// Takes out everybody whose wait is met or, with `now`, over. `indexes` are what each configured
-    /// replica has applied and synced.
+    /// replica has applied and synced; nothing from `firstHeldBack` on is answered to who heeds the
+    /// topology.
     mutating func take(
-        _ indexes: [(applied: LogIndex, durable: LogIndex)], expiredAt now: MonotonicTime?
+        _ indexes: [(applied: LogIndex, durable: LogIndex)], firstHeldBack: LogIndex? = nil,
+        expiredAt now: MonotonicTime?
     ) -> [(Completion, AckOutcome)] {
         guard count > 0 else { return [] }
         var done: [(Completion, AckOutcome)] = []
@@ -69,8 +77,11 @@ struct AckWaiters: Sendable {
             let met =
                 kind.count <= 0
                 ? LogIndex(.max) : kind.count <= reached.count ? reached[kind.count - 1] : .zero
+            func isHeldBack(_ index: LogIndex) -> Bool {
+                kind.heedsTopology && firstHeldBack.map { $0 <= index } ?? false
+            }
             // In order of the index: those that are met come first.
-            let metCount = list.prefix { $0.index <= met }.count
+            let metCount = list.prefix { $0.index <= met && !isHeldBack($0.index) }.count
             var ended = Array(list.prefix(metCount))
             var left = list.dropFirst(metCount)
             if let now, left.contains(where: { $0.deadline <= now }) {
@@ -82,7 +93,8 @@ struct AckWaiters: Sendable {
             for waiter in ended {
                 let outcome = AckOutcome(
                     index: waiter.index, wanted: kind.count,
-                    reached: reached.prefix { $0 >= waiter.index }.count)
+                    reached: reached.prefix { $0 >= waiter.index }.count,
+                    isHeldBack: isHeldBack(waiter.index))
                 done.append((waiter.completion, outcome))
             }
         }

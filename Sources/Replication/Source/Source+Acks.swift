@@ -13,22 +13,31 @@ extension Source {
     /// Calls `completion` once `count` configured replicas have acknowledged `index`, or `deadline`
     /// has passed: at once on this thread if they have, else on the one that brings the news.
     ///
+    /// With `heedsTopology` also until the changes of the topology before `index` are known as widely
+    /// as ``UnheardChanges`` asks.
+    ///
     /// - Returns: False, and calls nothing, when too many wait already.
     public func whenAcked(
-        _ index: LogIndex, count: Int, durable: Bool, deadline: MonotonicTime,
-        completion: @escaping @Sendable (AckOutcome) -> Void
+        _ index: LogIndex, count: Int, durable: Bool, heedsTopology: Bool = false,
+        deadline: MonotonicTime, completion: @escaping @Sendable (AckOutcome) -> Void
     ) -> Bool {
-        let before = acked(atLeast: index, durable: durable)
-        if before >= count {
-            completion(AckOutcome(index: index, wanted: count, reached: before))
+        func outcome() -> AckOutcome {
+            AckOutcome(
+                index: index, wanted: count, reached: acked(atLeast: index, durable: durable),
+                isHeldBack: heedsTopology && isHeldBack(index))
+        }
+        let before = outcome()
+        if before.isMet {
+            completion(before)
             return true
         }
         let waiter = AckWaiters.Waiter(index: index, deadline: deadline, completion: completion)
-        let kind = AckWaiters.Kind(count: count, isDurable: durable)
+        let kind = AckWaiters.Kind(
+            count: count, isDurable: durable, heedsTopology: heedsTopology)
         guard waiters.withLock({ $0.add(waiter, kind) }) else { return false }
         wantedIndex.max(index.rawValue, ordering: .relaxed)
         // What came between the look and the entry in the list called nobody.
-        if acked(atLeast: index, durable: durable) >= count { answerWaiters(expiring: false) }
+        if outcome().isMet { answerWaiters(expiring: false) }
         for feed in table.withLock({ $0.feeds }) { feed.wake() }
         return true
     }
@@ -49,9 +58,13 @@ extension Source {
 
     /// Calls back everybody whose wait is met or, with `expiring`, over.
     func answerWaiters(expiring: Bool, at now: MonotonicTime = .now()) {
+        settleChanges(at: now)
         guard waiters.withLock({ $0.count }) > 0 else { return }
         let indexes = configuredIndexes(at: now)
-        let done = waiters.withLock { $0.take(indexes, expiredAt: expiring ? now : nil) }
+        let firstHeldBack = unheard.withLock { $0.changes.firstHeldBack }
+        let done = waiters.withLock {
+            $0.take(indexes, firstHeldBack: firstHeldBack, expiredAt: expiring ? now : nil)
+        }
         for (completion, outcome) in done { completion(outcome) }
     }
 

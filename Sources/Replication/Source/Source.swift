@@ -16,6 +16,7 @@ public final class Source: Sendable {
     let table = Monitor(LinkTable())
     private let clock = Monitor(LagClock())
     let waiters = Monitor(AckWaiters())
+    let unheard = Monitor(TopologyWatch())
     /// Who stands at or below this index gets nothing more from the log: a record behind it is
     /// damaged. A full sync helps, for the state has what the log lacks.
     private let unreadableThrough = Monitor<LogIndex?>(nil)
@@ -210,6 +211,7 @@ public final class Source: Sendable {
 
     /// Entries were applied here: feeds go on. Called by the writer of the engine.
     public func enginePublished(_ state: EngineState) {
+        noteTopology(of: state)
         if let log = environment.engine()?.log {
             clock.withLock {
                 let index = state.position.index

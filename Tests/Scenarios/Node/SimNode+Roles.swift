@@ -19,9 +19,21 @@ extension SimNode {
 
     private func reconcilePrimary(_ reign: Reign) {
         guard let document else { return }
-        guard document.reign > reign else { return outgrowPromises(reign, document) }
+        guard document.reign > reign else {
+            noteHeardTopology(reign)
+            return outgrowPromises(reign, document)
+        }
         log("gives up reign \(reign) for \(document.reign)")
         setRole(.replica(nil), isFenced: true)
+    }
+
+    private func noteHeardTopology(_ reign: Reign) {
+        settleChanges()
+        guard unheard.isEmpty, let heard = unheard.heard,
+            store?.state.heardGeneration.map({ $0 < heard }) ?? true
+        else { return }
+        _ = append(.heard(heard), in: reign)
+        pumpAll()
     }
 
     private func reconcileReplica(_ session: SimSession?) {
@@ -116,6 +128,11 @@ extension SimNode {
             return false
         }
         self.store?.log.sync()
+        if let state = self.store?.state {
+            unheard = UnheardChanges(
+                history: state.documents, heard: state.heardGeneration,
+                knownAt: state.position.index)
+        }
         setRole(.primary(reign))
         log("reigns in \(reign) from \(position.index)")
         return true
@@ -166,7 +183,8 @@ extension SimNode {
             return
         }
         let needed = document.minInSyncReplicas
-        if needed == 0, let lineage = store?.state.lineage {
+        settleChanges()
+        if needed == 0, unheard.isEmpty, let lineage = store?.state.lineage {
             world.watch.acknowledged(position, in: lineage, replicas: 0)
         } else {
             waiters.append(
@@ -184,7 +202,8 @@ extension SimNode {
                 document, ChangeNote(at: wallClock, by: "operator"))
         else { return }
         log("changes the topology to \(next.version)")
-        guard append(.document(next), in: reign) != nil else { return }
+        guard let position = append(.document(next), in: reign) else { return }
+        unheard.note(document, next, at: position.index)
         reconcile()
         pumpAll()
     }

@@ -244,19 +244,30 @@ extension SimNode {
 
     /// Acknowledges what enough configured replicas have, and drops what has waited too long.
     func answerWaiters() {
+        settleChanges()
         guard !waiters.isEmpty, let document, let lineage = store?.state.lineage else { return }
         let known = acknowledged()
         let indexes = document.replicas.map { spec in
             known.first { $0.node == spec.node }?.applied ?? .zero
         }
-        for waiter in waiters {
-            let reached = indexes.count { $0 >= waiter.position.index }
-            guard reached >= waiter.count else { continue }
-            world.watch.acknowledged(waiter.position, in: lineage, replicas: reached)
+        func reached(_ waiter: Waiter) -> Int {
+            indexes.count { $0 >= waiter.position.index }
         }
-        waiters.removeAll { waiter in
-            waiter.deadline <= world.now
-                || indexes.count { $0 >= waiter.position.index } >= waiter.count
+        func isMet(_ waiter: Waiter) -> Bool {
+            reached(waiter) >= waiter.count
+                && unheard.firstHeldBack.map { waiter.position.index < $0 } ?? true
+        }
+        for waiter in waiters where isMet(waiter) {
+            world.watch.acknowledged(waiter.position, in: lineage, replicas: reached(waiter))
+        }
+        waiters.removeAll { $0.deadline <= world.now || isMet($0) }
+    }
+
+    func settleChanges() {
+        guard !unheard.isEmpty, let document else { return }
+        let known = acknowledged()
+        unheard.settle(in: document) { number in
+            known.first { $0.node == number }?.applied ?? .zero
         }
     }
 }

@@ -42,6 +42,8 @@ final class SimNode {
     var snapshots: Set<Int> = []
     var observations: [NodeNumber: Observation] = [:]
     var waiters: [Waiter] = []
+    /// Of the state that it reigns over.
+    var unheard = UnheardChanges()
     var heldUpSince: MonotonicTime?
     /// A former primary's bid is under way.
     var isBidding = false

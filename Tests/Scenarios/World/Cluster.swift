@@ -40,6 +40,15 @@ struct Cluster {
         try settle()
     }
 
+    /// A node that is up and belongs to nobody.
+    func newcomer(_ number: UInt16) throws -> SimNode {
+        let name = try #require(NodeName("n\(number)"))
+        let address = try #require(NodeAddress("http://10.0.0.\(number):7070"))
+        let node = SimNode(world, name, address)
+        world.addNode(node)
+        return node
+    }
+
     subscript(number: UInt16) -> SimNode { world.node(number) }
 
     var nodes: [SimNode] { world.nodes }

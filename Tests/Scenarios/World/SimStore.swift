@@ -12,6 +12,8 @@ enum SimPayload: Equatable {
     case handover(TopologyDocument)
     /// Entry 1, or the entry of a fork.
     case founding(Lineage, TopologyDocument)
+    /// Changes of the topology up to this generation are known widely enough.
+    case heard(Generation)
 
     var kind: EntryKind {
         switch self {
@@ -19,6 +21,7 @@ enum SimPayload: Equatable {
         case .document: .topology
         case .handover: .handover
         case .founding(_, let document): document.generation == .first ? .birth : .topology
+        case .heard: .catalog
         }
     }
 
@@ -38,6 +41,9 @@ enum SimPayload: Equatable {
             writer.little(UInt8(3))
             writer.hash128(lineage.id)
             writer.append(document.encoded())
+        case .heard(let generation):
+            writer.little(UInt8(5))
+            writer.little(generation.rawValue)
         }
         return writer.bytes
     }
@@ -55,6 +61,9 @@ enum SimPayload: Equatable {
         case 4:
             guard let document = TopologyDocument(decoding: Array(bytes[1...])) else { return nil }
             self = .handover(document)
+        case 5:
+            guard let generation: UInt64 = reader.little() else { return nil }
+            self = .heard(Generation(generation))
         default:
             guard let lineage = reader.hash128(),
                 let document = TopologyDocument(decoding: Array(bytes[17...]))
@@ -72,6 +81,8 @@ struct SimState {
     private(set) var lineage: Lineage?
     private(set) var document: TopologyDocument?
     private(set) var reigns: [ReignTable.Start] = []
+    private(set) var documents: [TopologyDocument] = []
+    private(set) var heardGeneration: Generation?
     /// Every entry that made this state: what makes it comparable.
     private(set) var history: [Record] = []
 
@@ -90,6 +101,7 @@ struct SimState {
         history.append(record)
         switch payload {
         case .write: break
+        case .heard(let generation): heardGeneration = generation
         case .document(let next), .handover(let next): take(next, record)
         case .founding(let lineage, let next):
             self.lineage = lineage
@@ -104,6 +116,7 @@ struct SimState {
                 ReignTable.Start(reign: next.reign, first: record.position.index))
         }
         document = next
+        documents.append(next)
     }
 }
 
