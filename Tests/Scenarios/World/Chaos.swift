@@ -18,7 +18,10 @@ final class Chaos {
         case carefulFailover, forcedFailover, twoFailovers, switchover
         case claim, move, remove, readd
         case trim
+        case takeNewcomerIn
     }
+
+    private static let nodesMax = 7
 
     init(_ cluster: Cluster, acts: [Act] = Act.allCases) {
         self.cluster = cluster
@@ -128,6 +131,12 @@ final class Chaos {
             node.claim(other)
         case .move, .remove, .readd: changeTopology(act, node)
         case .trim: node.trim()
+        case .takeNewcomerIn:
+            let count = cluster.nodes.count
+            guard count < Chaos.nodesMax, let primary = cluster.primary,
+                let newcomer = try? cluster.newcomer(UInt16(count + 1))
+            else { return }
+            cluster.add(newcomer, to: primary)
         }
     }
 
