@@ -22,6 +22,7 @@ extension Engine {
             guard let value = StoredValue(decoding: bytes) else {
                 throw EngineError.damaged("a stored value cannot be read")
             }
+            if let expiry = value.expiry, expiry <= time { return nil }
             return value
         }
     }
@@ -40,13 +41,16 @@ extension Engine {
                 iterator.seek(Key.data(record.id, epoch: record.epoch, key) + [0])
             }
             var found: [KeyListing] = []
+            let time = time
             while iterator.isValid && found.count < countMax {
                 let (prefix, count) = iterator.valuePrefix(StoredValue.headBytesMax)
                 guard let head = StoredValueHead(decoding: prefix, encodedBytes: count) else {
                     throw EngineError.damaged("a stored value cannot be read")
                 }
-                found.append(
-                    KeyListing(key: Array(iterator.key.dropFirst(Key.dataPrefixBytes)), head: head))
+                if head.expiry.map({ $0 > time }) ?? true {
+                    let key = Array(iterator.key.dropFirst(Key.dataPrefixBytes))
+                    found.append(KeyListing(key: key, head: head))
+                }
                 iterator.next()
             }
             try iterator.checkFailure()

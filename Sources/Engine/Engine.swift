@@ -1,5 +1,5 @@
 public import Log
-import Platform
+public import Platform
 import RocksDB
 
 /// One incarnation of the state, open: the log, the database that it amounts to, and the catalog.
@@ -17,6 +17,7 @@ public final class Engine: Sendable {
     let database: Database
     let options: EngineOptions
     private let published: Monitor<EngineState>
+    private let clock: Monitor<StateClock>
     private let observers = Monitor<[@Sendable (EngineState) -> Void]>([])
     /// Whether a ``Committer`` has the right to append.
     private let isCommitting = Monitor(false)
@@ -31,10 +32,14 @@ public final class Engine: Sendable {
         self.database = database
         self.options = options
         published = Monitor(state)
+        clock = Monitor(StateClock(state.header.time, at: .now()))
     }
 
     /// The state as of the last entry applied. Never blocks on the disk.
     public var state: EngineState { published.withLock { $0 } }
+
+    /// What has expired by this time is gone for whoever reads. Never goes back.
+    public var time: UnixMilliseconds { clock.withLock { $0.time(at: .now()) } }
 
     /// Calls `observer` after each group of entries, on the writer's thread. It must be quick.
     public func observe(_ observer: @escaping @Sendable (EngineState) -> Void) {
@@ -78,6 +83,7 @@ public final class Engine: Sendable {
         for (namespace, usage) in transition.usages {
             state.catalog.namespaces[namespace]?.usage.set(usage)
         }
+        clock.withLock { $0.advance(to: state.header.time, at: .now()) }
         published.withLock { $0 = state }
         noteDead(transition.dead)
         for observer in observers.withLock({ $0 }) { observer(state) }

@@ -1,5 +1,5 @@
 public import Log
-import Platform
+public import Platform
 
 /// What the engine's state was at one position. Immutable: whoever holds one sees one moment, and
 /// nobody waits for anybody.
@@ -26,6 +26,9 @@ public struct EngineOptions: Sendable {
     /// Called when the log or the database failed in the middle of a write. Must not return: what
     /// is on disk is unknown, and only a restart, which replays the log, makes it known again.
     public var stopProcess: @Sendable (String) -> Never = { reason in fatalError(reason) }
+
+    /// The machine's clock; another one in tests.
+    public var wallClock: @Sendable () -> UnixMilliseconds = { .now() }
 
     public init() {}
 }

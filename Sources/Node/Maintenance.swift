@@ -16,6 +16,7 @@ final class Maintenance: Sendable {
 
     private static let beat: Duration = .milliseconds(100)
     private static let period: Duration = .seconds(1)
+    private static let expiryPeriod: Duration = .milliseconds(100)
     private static let alarmPeriod: Duration = .milliseconds(500)
     /// The state is flushed when a start would have to replay more of the log.
     private static let unflushedBytesMax: UInt64 = 256 << 20
@@ -61,6 +62,9 @@ final class Maintenance: Sendable {
             removeRetired()
             keepShort(node)
         }
+        repeating("expiry", Maintenance.expiryPeriod, ExpirySweep()) { [stopping] sweep in
+            sweep.run(node) { stopping.withLock { $0.isStopping } }
+        }
         repeating("reclaim", Maintenance.period) { [self] in reclaimSpace(node) }
     }
 
@@ -84,10 +88,19 @@ final class Maintenance: Sendable {
     private func repeating(
         _ name: String, _ period: Duration, _ work: @escaping @Sendable () -> Void
     ) {
+        repeating(name, period, ()) { _ in work() }
+    }
+
+    /// The same, with something that stays from one time to the next.
+    private func repeating<Memory: Sendable>(
+        _ name: String, _ period: Duration, _ memory: Memory,
+        _ work: @escaping @Sendable (inout Memory) -> Void
+    ) {
         stopping.update { $0.running += 1 }
         _ = WorkerThread(name: name) { [stopping] in
+            var memory = memory
             while true {
-                work()
+                work(&memory)
                 let isOver = stopping.wait(until: .now() + period) { $0.isStopping ? true : nil }
                 if isOver == true { break }
             }

@@ -2,6 +2,7 @@ public import Engine
 import Log
 import Platform
 public import Replication
+public import Synchronization
 public import Topology
 
 /// One node: everything that `convoy serve` runs, but for HTTP.
@@ -43,6 +44,8 @@ public final class Node: Sendable {
     /// Since when replicas have promised a reign above this primary's.
     let heldUp = Monitor<MonotonicTime?>(nil)
     let startedAt = MonotonicTime.now()
+    /// Values that this node has removed because their time had come, as primary.
+    public let expiredKeys = Atomic<UInt64>(0)
 
     init(options: NodeOptions, state: NodeState, maintenance: Maintenance) {
         self.options = options

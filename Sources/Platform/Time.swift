@@ -60,6 +60,10 @@ public struct UnixMilliseconds: RawRepresentable, Comparable, Hashable, Sendable
         a.rawValue < b.rawValue
     }
 
+    public func advanced(by duration: Duration) -> UnixMilliseconds {
+        UnixMilliseconds(rawValue: rawValue + UInt64(max(0, duration.wholeMilliseconds)))
+    }
+
     /// RFC 3339 in UTC with milliseconds, as in `2026-01-31T07:08:09.010Z`.
     public var rfc3339: String {
         var seconds = time_t(rawValue / 1000)

@@ -130,7 +130,7 @@ private final class Gate: Sendable {
                 namespace: "new",
                 checks: [KeyCheck(key: bytes("k"), expectation: .exists(true), operation: 0)],
                 writes: [.put(key: bytes("k"), value: bytes("22"))]),
-            WriteKeys(namespace: "new", writes: [.delete(key: bytes("k"))], deletesMustHit: true),
+            WriteKeys(namespace: "new", writes: [.delete(key: bytes("k"))], mustHit: true),
             write("new", "k", "333"),
         ]
         for (place, change) in changes.enumerated() {

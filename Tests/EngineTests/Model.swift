@@ -1,5 +1,6 @@
 import Engine
 import Log
+import Platform
 import Testing
 
 /// One change that a random run makes.
@@ -10,6 +11,8 @@ enum Step: Sendable {
     case flush(NamespaceName)
     case rename(NamespaceName, to: NamespaceName)
     case limit(NamespaceName, keys: UInt64?, bytes: UInt64?, isReadOnly: Bool)
+    /// Removes what has expired, as far as these lines of the index say.
+    case expire([ExpiryKey])
 
     /// Any change on three namespaces and a handful of keys, so that they meet.
     static func random(_ random: inout SplitMix64, known versions: [ValueVersion]) -> Step {
@@ -24,7 +27,9 @@ enum Step: Sendable {
             return .delete(name)
         case 89..<93:
             return .flush(name)
-        case 93..<96:
+        case 93..<95:
+            return .expire([])
+        case 95..<97:
             return .rename(name, to: names.randomElement(using: &random) ?? "b")
         default:
             return .limit(
@@ -43,11 +48,16 @@ enum Step: Sendable {
         var change = WriteKeys(namespace: name, writes: [])
         let isBatch = Int.random(in: 0..<4, using: &random) == 0
         for _ in 0..<(isBatch ? 4 : 1) {
-            if Int.random(in: 0..<3, using: &random) == 0 {
+            switch Int.random(in: 0..<9, using: &random) {
+            case 0..<3:
                 change.writes.append(.delete(key: key()))
-            } else {
+            case 3:
+                change.writes.append(.setLifetime(key: key(), randomLifetime(&random)))
+            default:
                 let size = Int.random(in: 0...30, using: &random)
-                change.writes.append(.put(key: key(), value: random.bytes(size)))
+                change.writes.append(
+                    .put(
+                        key: key(), value: random.bytes(size), lifetime: randomLifetime(&random)))
             }
         }
         switch Int.random(in: 0..<8, using: &random) {
@@ -59,9 +69,14 @@ enum Step: Sendable {
             change.checks.append(
                 KeyCheck(key: key(), expectation: .versions(versions), operation: 2))
         default:
-            change.deletesMustHit = Int.random(in: 0..<8, using: &random) == 0
+            change.mustHit = Int.random(in: 0..<8, using: &random) == 0
         }
         return change
+    }
+
+    /// Ends with the next life, with the last one, or never.
+    private static func randomLifetime(_ random: inout SplitMix64) -> Duration? {
+        [.seconds(2_000), .seconds(7_000), nil, nil].randomElement(using: &random) ?? nil
     }
 
     func submit(to committer: Committer, _ done: @escaping @Sendable (Outcome) -> Void) {
@@ -80,6 +95,7 @@ enum Step: Sendable {
         }
         switch self {
         case .write(let change): submit(change) { .wrote($0) }
+        case .expire(let lines): submit(ExpireKeys(lines)) { .expired($0) }
         case .create(let name, let quota):
             submit(CreateNamespaces([NamespaceSeed(name: name, quotaKeys: quota)])) {
                 .namespace($0.first?.id)
@@ -105,6 +121,7 @@ struct Outcome: Equatable, Sendable {
     enum What: Equatable, Sendable {
         case wrote([KeyWriteResult])
         case namespace(NamespaceID?)
+        case expired(Int)
         case refused(Refusal)
     }
 
@@ -119,6 +136,7 @@ struct Model {
         var quotaKeys: UInt64?
         var quotaBytes: UInt64?
         var isReadOnly = false
+        var epoch: UInt32 = 1
         var values: [[UInt8]: StoredWrite] = [:]
 
         var usage: Usage {
@@ -131,6 +149,10 @@ struct Model {
     struct StoredWrite: Equatable {
         var version: ValueVersion
         var bytes: [UInt8]
+        /// Within seconds: the steps of the clock are much longer.
+        var expiry: UnixMilliseconds?
+
+        func isVisible(at time: UnixMilliseconds) -> Bool { expiry.map { $0 > time } ?? true }
     }
 
     var spaces: [NamespaceName: Space] = [:]
@@ -138,11 +160,14 @@ struct Model {
 
     /// What the engine must answer to `step` at this place, and does it. Versions are the engine's
     /// to choose: they are taken from `outcome`.
-    mutating func take(_ step: Step, _ outcome: Outcome) -> Outcome.What {
+    mutating func take(_ step: Step, at time: UnixMilliseconds, _ outcome: Outcome) -> Outcome.What
+    {
         do throws(Refusal) {
             switch step {
             case .write(let change):
-                return .wrote(try write(change, outcome))
+                return .wrote(try write(change, at: time, outcome))
+            case .expire(let lines):
+                return .expired(lines.count { expire($0, at: time) })
             case .create(let name, let quota):
                 if spaces[name] != nil { throw .namespaceExists(name) }
                 let id = NamespaceID(rawValue: nextID)
@@ -157,6 +182,7 @@ struct Model {
                 let space = try space(name)
                 if space.isReadOnly { throw .namespaceReadOnly(name) }
                 spaces[name]?.values = [:]
+                spaces[name]?.epoch += 1
                 return .namespace(space.id)
             case .rename(let name, let newName):
                 let space = try space(name)
@@ -182,13 +208,23 @@ struct Model {
         return space
     }
 
+    private mutating func expire(_ line: ExpiryKey, at time: UnixMilliseconds) -> Bool {
+        guard let (name, space) = spaces.first(where: { $0.value.id == line.namespace }),
+            space.epoch == line.epoch, let value = space.values[line.key],
+            !value.isVisible(at: time)
+        else { return false }
+        spaces[name]?.values[line.key] = nil
+        return true
+    }
+
     private mutating func write(
-        _ change: WriteKeys, _ outcome: Outcome
+        _ change: WriteKeys, at time: UnixMilliseconds, _ outcome: Outcome
     ) throws(Refusal) -> [KeyWriteResult] {
         var space = try space(change.namespace)
         if space.isReadOnly { throw .namespaceReadOnly(change.namespace) }
         for check in change.checks {
-            let current = space.values[check.key]?.version
+            let found = space.values[check.key]
+            let current = found.flatMap { $0.isVisible(at: time) ? $0.version : nil }
             let holds =
                 switch check.expectation {
                 case .exists(let exists): exists == (current != nil)
@@ -202,18 +238,31 @@ struct Model {
         if case .wrote(let results) = outcome.what { told = results }
         var results: [KeyWriteResult] = []
         for (place, write) in change.writes.enumerated() {
+            let key = write.userKey
+            let old = space.values[key]
+            let isThere = old?.isVisible(at: time) ?? false
+            let version =
+                (place < told.count ? told[place].version : nil)
+                ?? ValueVersion(index: .zero, ordinal: 0)
             switch write {
-            case .put(let key, let value):
-                let version =
-                    (place < told.count ? told[place].version : nil)
-                    ?? ValueVersion(index: .zero, ordinal: 0)
-                let old = space.values.updateValue(
-                    StoredWrite(version: version, bytes: value), forKey: key)
-                results.append(old == nil ? .created(version) : .replaced(version))
-            case .delete(let key):
-                let old = space.values.removeValue(forKey: key)
-                if old == nil && change.deletesMustHit { throw .keyNotFound }
-                results.append(old == nil ? .absent : .deleted)
+            case .put(_, let value, let lifetime):
+                space.values[key] = StoredWrite(
+                    version: version, bytes: value, expiry: lifetime.map { time.advanced(by: $0) })
+                results.append(isThere ? .replaced(version) : .created(version))
+            case .delete:
+                if !isThere && change.mustHit { throw .keyNotFound }
+                space.values[key] = nil
+                results.append(isThere ? .deleted : .absent)
+            case .setLifetime(_, let lifetime):
+                if !isThere && change.mustHit { throw .keyNotFound }
+                guard isThere, let old else {
+                    results.append(.absent)
+                    continue
+                }
+                space.values[key] = StoredWrite(
+                    version: version, bytes: old.bytes,
+                    expiry: lifetime.map { time.advanced(by: $0) })
+                results.append(.replaced(version))
             }
         }
         let after = space.usage
@@ -230,6 +279,7 @@ struct Model {
     /// Everything that can be read of the engine is what this model holds.
     func expectEqual(_ engine: Engine, _ when: Comment) throws {
         let catalog = engine.state.catalog
+        let time = engine.state.header.time
         let names = catalog.namespaces(after: nil, prefix: "", countMax: 10).map(\.record.name)
         #expect(names == ([.default] + spaces.keys).sorted(), when)
         for (name, space) in spaces {
@@ -240,11 +290,34 @@ struct Model {
             #expect(namespace.record.isReadOnly == space.isReadOnly, when)
             #expect(namespace.currentUsage == space.usage, when)
             let contents = try engine.contents(name, page: 5)
-            let expected = space.values.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+            let expected = space.values.filter { $0.value.isVisible(at: time) }
+                .sorted { $0.key.lexicographicallyPrecedes($1.key) }
             #expect(contents.map(\.key) == expected.map(\.key), when)
             #expect(
-                contents.map { StoredWrite(version: $0.value.version, bytes: $0.value.bytes) }
-                    == expected.map(\.value), when)
+                contents.map(\.value.bytes) == expected.map(\.value.bytes), when)
+            #expect(contents.map(\.value.version) == expected.map(\.value.version), when)
+            #expect(
+                contents.map { $0.value.expiry == nil } == expected.map { $0.value.expiry == nil },
+                when)
         }
+    }
+}
+
+extension KeyWrite {
+    var userKey: [UInt8] {
+        switch self {
+        case .put(let key, _, _), .delete(let key), .setLifetime(let key, _): key
+        }
+    }
+}
+
+/// A wall clock that a test sets.
+final class TestClock: Sendable {
+    private let time = Monitor(UnixMilliseconds(rawValue: 1_700_000_000_000))
+
+    var now: UnixMilliseconds { time.withLock { $0 } }
+
+    func move(by seconds: Int) {
+        time.withLock { $0.rawValue = UInt64(Int($0.rawValue) + seconds * 1000) }
     }
 }

@@ -14,7 +14,8 @@ import Testing
     }
 
     private struct Run: Sendable {
-        var taken: [(step: Step, outcome: Outcome)] = []
+        /// With the clock of each.
+        var taken: [(step: Step, time: UnixMilliseconds, outcome: Outcome)] = []
         var images: [Image] = []
         var versions: [ValueVersion] = []
         var groups = 0
@@ -25,11 +26,15 @@ import Testing
     func `the engine holds what a model holds, whatever happens`(seed: UInt64) throws {
         let directory = try TestDirectory()
         // Small segments, so that a log has several.
-        let options = EngineOptions.test(segmentBytesMax: 16 << 10)
+        var options = EngineOptions.test(segmentBytesMax: 16 << 10)
+        let clock = TestClock()
+        options.wallClock = { clock.now }
         let run = Monitor(Run())
         var last: Engine? = try Self.born(directory, options)
         for life in 0..<3 {
-            let position = try live(try #require(last), run, seed, life, directory)
+            // Some of what was written before has expired then.
+            clock.move(by: 5_000)
+            let position = try live(try #require(last), run, seed, life, directory, clock)
             let model = try model(of: run.withLock { $0 }, through: position.index)
             last = try Self.restarted(&last, copying: life == 0, directory, options)
             #expect(last?.state.position == position)
@@ -77,7 +82,7 @@ import Testing
     /// One reign.
     private func live(
         _ engine: Engine, _ run: Monitor<Run>, _ seed: UInt64, _ life: Int,
-        _ directory: TestDirectory
+        _ directory: TestDirectory, _ clock: TestClock
     ) throws -> Position {
         watch(engine, run, seed, directory)
         let committer = engine.nextCommitter()
@@ -90,11 +95,16 @@ import Testing
                     run.underway += 1
                     return run.versions.suffix(6)
                 }
-                let step = Step.random(&random, known: versions ?? [])
+                var step = Step.random(&random, known: versions ?? [])
+                if case .expire = step {
+                    let lines = try? engine.dueLines(ExpiryCursor(), countMax: 20)
+                    step = .expire(lines ?? [])
+                }
+                let taken = step
                 step.submit(to: committer) { outcome in
                     run.update { run in
                         run.underway -= 1
-                        run.taken.append((step, outcome))
+                        run.taken.append((taken, clock.now, outcome))
                         if case .wrote(let results) = outcome.what {
                             run.versions += results.compactMap(\.version)
                         }
@@ -113,9 +123,9 @@ import Testing
     private func model(of run: Run, through index: LogIndex) throws -> Model {
         var model = Model()
         var last = LogIndex.zero
-        for (step, outcome) in run.taken {
+        for (step, time, outcome) in run.taken {
             if outcome.position.index > index { break }
-            let expected = model.take(step, outcome)
+            let expected = model.take(step, at: time, outcome)
             try #require(expected == outcome.what)
             if case .wrote(let results) = outcome.what {
                 for version in results.compactMap(\.version) {

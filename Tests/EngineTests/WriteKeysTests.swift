@@ -103,13 +103,13 @@ import Testing
         try committer.put(.default, "a", "1")
         var change = WriteKeys(
             namespace: .default, writes: [.delete(key: bytes("a")), .delete(key: bytes("b"))],
-            deletesMustHit: true)
+            mustHit: true)
         #expect(committer.refusal(change) == .keyNotFound)
         #expect(try engine.value(.default, "a") == "1")
         // Twice: the second one misses what the first took.
         change.writes = [.delete(key: bytes("a")), .delete(key: bytes("a"))]
         #expect(committer.refusal(change) == .keyNotFound)
-        change.deletesMustHit = false
+        change.mustHit = false
         #expect(try committer.done(change) == [.deleted, .absent])
         committer.stop(until: soon)
     }

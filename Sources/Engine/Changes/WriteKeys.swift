@@ -3,8 +3,21 @@ import Platform
 
 /// One write of a ``WriteKeys`` change.
 public enum KeyWrite: Equatable, Sendable {
-    case put(key: [UInt8], value: [UInt8])
+    /// The value is gone `lifetime` after the entry's time; nil: it stays. What was there before is
+    /// replaced with its expiry.
+    case put(key: [UInt8], value: [UInt8], lifetime: Duration? = nil)
     case delete(key: [UInt8])
+    /// Gives a key another lifetime, or with nil none, and leaves its value.
+    case setLifetime(key: [UInt8], Duration?)
+
+    /// The longest lifetime: a hundred years.
+    public static let lifetimeMax: Duration = .seconds(100 * 365 * 24 * 3600)
+
+    var key: [UInt8] {
+        switch self {
+        case .put(let key, _, _), .delete(let key), .setLifetime(let key, _): key
+        }
+    }
 }
 
 /// Something that must hold for a ``WriteKeys`` change to be done.
@@ -45,32 +58,34 @@ public struct WriteKeys: Change {
     public var writes: [KeyWrite]
     /// The token that the request came with; it must still be there.
     public var tokenID: String?
-    /// Refuse the whole change when a key to delete is absent.
-    public var deletesMustHit: Bool
+    /// Refuse the whole change when a key to delete, or to give another lifetime, is absent.
+    public var mustHit: Bool
 
     public init(
         namespace: NamespaceName, checks: [KeyCheck] = [], writes: [KeyWrite],
-        tokenID: String? = nil, deletesMustHit: Bool = false
+        tokenID: String? = nil, mustHit: Bool = false
     ) {
         self.namespace = namespace
         self.checks = checks
         self.writes = writes
         self.tokenID = tokenID
-        self.deletesMustHit = deletesMustHit
+        self.mustHit = mustHit
     }
 
     public var kind: EntryKind { .data }
 
     /// What a write adds to the log besides its key and value, at most.
-    private static let overheadBytes = 48
+    private static let overheadBytes = 96
     /// What the payload of an entry with one namespace adds, at most.
     private static let payloadOverheadBytes = 32
 
     public var bytes: Int {
         writes.reduce(WriteKeys.payloadOverheadBytes) { sum, write in
+            // A line of the index of expiries may go, and another one come.
+            let known = sum + 3 * write.key.count + WriteKeys.overheadBytes
             switch write {
-            case .put(let key, let value): sum + key.count + value.count + WriteKeys.overheadBytes
-            case .delete(let key): sum + key.count + WriteKeys.overheadBytes
+            case .put(_, let value, _): return known + value.count
+            case .delete, .setLifetime: return known
             }
         }
     }
@@ -91,24 +106,39 @@ public struct WriteKeys: Change {
 
         let plan = try planned(record, section)
         try checkQuotas(record, plan, section)
-        if !plan.steps.isEmpty { section.setUsage(record.id, plan.usage) }
-        return plan.steps.map { step in
-            switch step.write {
-            case .put(_, let value):
-                let version = section.put(step.key, value)
-                return step.existed ? .replaced(version) : .created(version)
-            case .delete:
-                guard step.existed else { return .absent }
-                section.delete(step.key)
-                return .deleted
-            }
+        if plan.steps.contains(where: { $0.isDone }) { section.setUsage(record.id, plan.usage) }
+        var results: [KeyWriteResult] = []
+        results.reserveCapacity(plan.steps.count)
+        for step in plan.steps { results.append(try perform(step, &section)) }
+        return results
+    }
+
+    private func perform(
+        _ step: Step, _ section: inout DecidingSection
+    ) throws(Refusal) -> KeyWriteResult {
+        // What an earlier write of this change has left is known only now.
+        let old = try section.head(step.key)
+        switch step.write {
+        case .put(_, let value, let lifetime):
+            let expiry = lifetime.map { section.time.advanced(by: $0) }
+            let version = section.put(step.key, value, expiry: expiry, replacing: old)
+            return step.existed ? .replaced(version) : .created(version)
+        case .delete:
+            guard old != nil else { return .absent }
+            section.delete(step.key, replacing: old)
+            return step.existed ? .deleted : .absent
+        case .setLifetime(_, let lifetime):
+            guard step.existed, let bytes = step.bytes else { return .absent }
+            let expiry = lifetime.map { section.time.advanced(by: $0) }
+            return .replaced(section.put(step.key, bytes, expiry: expiry, replacing: old))
         }
     }
 
     private func decide(
         _ check: KeyCheck, _ record: NamespaceRecord, _ section: DecidingSection
     ) throws(Refusal) {
-        let current = try section.head(Key.data(record.id, epoch: record.epoch, check.key))?.version
+        let head = try section.head(Key.data(record.id, epoch: record.epoch, check.key))
+        let current = section.isVisible(head) ? head?.version : nil
         let holds =
             switch check.expectation {
             case .exists(let exists): (current != nil) == exists
@@ -121,7 +151,20 @@ public struct WriteKeys: Change {
     private struct Step {
         let write: KeyWrite
         let key: [UInt8]
+        /// For whoever asks: what has expired did not.
         let existed: Bool
+        /// Whether anything is written, or removed.
+        let isDone: Bool
+        /// The value that a new lifetime leaves as it is.
+        var bytes: [UInt8]?
+    }
+
+    /// What stands under a key in the middle of the change.
+    private struct Standing: Equatable {
+        var bytes: Int
+        var isVisible: Bool
+        /// What this change put there.
+        var value: [UInt8]?
     }
 
     private struct Plan {
@@ -137,31 +180,49 @@ public struct WriteKeys: Change {
     ) throws(Refusal) -> Plan {
         var plan = Plan(usage: section.usage(record.id))
         let before = plan.usage
-        var own: [[UInt8]: Int?] = [:]
+        var own: [[UInt8]: Standing?] = [:]
         for write in writes {
-            let userKey: [UInt8]
-            let newBytes: Int?
+            let key = Key.data(record.id, epoch: record.epoch, write.key)
+            let old = if let known = own[key] { known } else { try standing(key, section) }
+            let isVisible = old?.isVisible ?? false
+            let new: Standing?
+            var bytes: [UInt8]?
             switch write {
-            case .put(let key, let value): (userKey, newBytes) = (key, value.count)
-            case .delete(let key): (userKey, newBytes) = (key, nil)
+            case .put(_, let value, _):
+                new = Standing(bytes: value.count, isVisible: true, value: value)
+            case .delete:
+                new = nil
+            case .setLifetime:
+                new = old
+                if !isVisible && mustHit { throw .keyNotFound }
+                if isVisible { bytes = try value(of: old, key, section) }
             }
-            let key = Key.data(record.id, epoch: record.epoch, userKey)
-            let oldBytes = if let known = own[key] { known } else { try section.head(key)?.bytes }
-            if newBytes == nil && oldBytes == nil && deletesMustHit { throw .keyNotFound }
-            if let oldBytes {
-                plan.usage.keys -= 1
-                plan.usage.bytes -= UInt64(userKey.count + oldBytes)
-            }
-            if let newBytes {
-                plan.usage.keys += 1
-                plan.usage.bytes += UInt64(userKey.count + newBytes)
-            }
-            if writes.count > 1 { own[key] = .some(newBytes) }
-            plan.steps.append(Step(write: write, key: key, existed: oldBytes != nil))
+            if !isVisible && mustHit && new == nil { throw .keyNotFound }
+            let keyBytes = write.key.count
+            if let old { plan.usage.subtract(keyBytes + old.bytes) }
+            if let new { plan.usage.add(keyBytes + new.bytes) }
+            if writes.count > 1 { own[key] = .some(new) }
+            let isDone = old != nil || new != nil
+            plan.steps.append(
+                Step(write: write, key: key, existed: isVisible, isDone: isDone, bytes: bytes))
         }
         plan.addsKeys = plan.usage.keys > before.keys
         plan.addsBytes = plan.usage.bytes > before.bytes
         return plan
+    }
+
+    private func value(
+        of standing: Standing?, _ key: [UInt8], _ section: DecidingSection
+    ) throws(Refusal) -> [UInt8] {
+        if let own = standing?.value { return own }
+        return try section.storedBytes(key)
+    }
+
+    private func standing(
+        _ key: [UInt8], _ section: DecidingSection
+    ) throws(Refusal) -> Standing? {
+        guard let head = try section.head(key) else { return nil }
+        return Standing(bytes: head.bytes, isVisible: section.isVisible(head))
     }
 
     /// What frees space is always allowed, also above the limit.
@@ -175,5 +236,18 @@ public struct WriteKeys: Change {
         if let limit = record.quotaBytes, plan.addsBytes, plan.usage.bytes > limit {
             throw .quotaExceeded(quota: "quota_bytes", limit: limit, used: used.bytes)
         }
+    }
+}
+
+extension Usage {
+    /// One key less, with its value.
+    mutating func subtract(_ bytes: Int) {
+        keys -= 1
+        self.bytes -= UInt64(bytes)
+    }
+
+    mutating func add(_ bytes: Int) {
+        keys += 1
+        self.bytes += UInt64(bytes)
     }
 }

@@ -254,7 +254,8 @@ public final class Committer: Sendable {
 
     /// One group. The caller leads.
     private func commit(_ group: [PendingChange]) {
-        var section = DecidingSection(engine: engine, reign: reign, now: .now())
+        var section = DecidingSection(
+            engine: engine, reign: reign, now: max(engine.options.wallClock(), engine.time))
         var finishers: [(finish: @Sendable (Position) -> Void, place: Int)] = []
         finishers.reserveCapacity(group.count)
         var open: EntryKind?

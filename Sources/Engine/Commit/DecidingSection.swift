@@ -41,6 +41,8 @@ public struct DecidingSection {
     private(set) var transition: StateTransition
     private(set) var records: [Record] = []
     private var overlay: [[UInt8]: StoredValueHead?] = [:]
+    /// Of the values that the group wrote.
+    private var overlayBytes: [[UInt8]: [UInt8]] = [:]
     private var operations = WriteOperations()
     private var usages: [NamespaceID: Usage] = [:]
     /// Of all entries of the group: never below the last entry's.
@@ -87,18 +89,60 @@ public struct DecidingSection {
         }
     }
 
+    /// Whether a stored value is there for whoever asks now. One that has expired still takes its
+    /// place, and counts, until it is removed.
+    func isVisible(_ head: StoredValueHead?) -> Bool {
+        head.map { $0.expiry.map { $0 > time } ?? true } ?? false
+    }
+
+    /// The bytes under a data key that ``head(_:)`` has found, and that this entry has not written.
+    func storedBytes(_ key: [UInt8]) throws(Refusal) -> [UInt8] {
+        if let known = overlayBytes[key] { return known }
+        do {
+            guard let encoded = try database.get(key), let value = StoredValue(decoding: encoded)
+            else { throw Refusal.storageFailed("a stored value cannot be read") }
+            return value.bytes
+        } catch let refusal as Refusal {
+            throw refusal
+        } catch {
+            throw .storageFailed("\(error)")
+        }
+    }
+
+    /// Puts a value where `old` was, and keeps the index of expiries in step.
+    ///
     /// - Returns: The version that the value gets.
-    mutating func put(_ key: [UInt8], _ bytes: [UInt8]) -> ValueVersion {
+    mutating func put(
+        _ key: [UInt8], _ bytes: [UInt8], expiry: UnixMilliseconds? = nil,
+        replacing old: StoredValueHead?
+    ) -> ValueVersion {
         let version = ValueVersion(index: index, ordinal: operations.count)
-        operations.put(key, StoredValue(version: version, bytes: bytes).encoded())
-        overlay[key] = .some(StoredValueHead(version: version, expiry: nil, bytes: bytes.count))
+        let value = StoredValue(version: version, expiry: expiry, bytes: bytes)
+        operations.put(key, value.encoded())
+        let head = StoredValueHead(version: version, expiry: expiry, bytes: bytes.count)
+        moveExpiry(of: key, from: old?.expiry, to: expiry)
+        overlay[key] = .some(head)
+        // Another change of the group may ask for them; most do not.
+        overlayBytes[key] = bytes
         return version
     }
 
-    mutating func delete(_ key: [UInt8]) {
+    mutating func delete(_ key: [UInt8], replacing old: StoredValueHead?) {
         operations.delete(key)
+        moveExpiry(of: key, from: old?.expiry, to: nil)
         overlay[key] = .some(nil)
+        overlayBytes[key] = nil
     }
+
+    private mutating func moveExpiry(
+        of key: [UInt8], from old: UnixMilliseconds?, to new: UnixMilliseconds?
+    ) {
+        guard old != new else { return }
+        if let old { operations.delete(ExpiryKey(expiry: old, dataKey: key).encoded) }
+        if let new { operations.put(ExpiryKey(expiry: new, dataKey: key).encoded, []) }
+    }
+
+    mutating func deleteExpiryLine(_ line: ExpiryKey) { operations.delete(line.encoded) }
 
     mutating func deleteRange(from start: [UInt8], to end: [UInt8]) {
         operations.deleteRange(from: start, to: end)

@@ -22,7 +22,9 @@ public struct DescribedWrite: Equatable, Sendable {
 extension Record {
     /// What the entry writes; nil when its payload cannot be read.
     public var describedWrites: [DescribedWrite]? {
-        EntryPayload(decoding: payload)?.operations()?.map(DescribedWrite.init(_:))
+        // The index of expiries says nothing that the values do not.
+        EntryPayload(decoding: payload)?.operations()?.filter { !$0.isOfExpiryIndex }
+            .map(DescribedWrite.init(_:))
     }
 }
 
@@ -50,5 +52,14 @@ extension DescribedWrite {
         self.operation = operation
         namespace = NamespaceID(rawValue: id)
         key = reader.take(reader.remaining)
+    }
+}
+
+extension WriteOperation {
+    fileprivate var isOfExpiryIndex: Bool {
+        switch self {
+        case .put(let key, _), .delete(let key), .deleteRange(let key, _):
+            key.first == KeyPrefix.expiry
+        }
     }
 }

@@ -21,11 +21,13 @@ public struct NamespaceID: RawRepresentable, Comparable, Hashable, Sendable {
 /// | `c` | record kind u8, id | a catalog record |
 /// | `n` | namespace u32 BE | the namespace's counters |
 /// | `d` | namespace u32 BE, epoch u32 BE, key | a stored value |
+/// | `x` | expiry u64 BE, namespace u32 BE, epoch u32 BE, key | nothing: the value with that key has that expiry |
 public enum KeyPrefix {
     public static let header: UInt8 = 0x01
     public static let catalog = UInt8(ascii: "c")
     public static let counters = UInt8(ascii: "n")
     public static let data = UInt8(ascii: "d")
+    public static let expiry = UInt8(ascii: "x")
 }
 
 /// Builds the database's keys.

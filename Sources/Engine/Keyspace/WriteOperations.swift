@@ -83,8 +83,8 @@ public struct WriteOperations: Equatable, Sendable {
         return reader.isAtEnd ? operations : nil
     }
 
-    /// Whether a range of bytes holds exactly `count` whole puts and deletes of data keys. RocksDB
-    /// would only find out after some of them are visible. Reads no more than tags and lengths.
+    /// Whether a range of bytes holds exactly `count` whole puts and deletes of data keys and lines
+    /// of the index of expiries. RocksDB would only find out after some of them are visible. Reads no more than tags and lengths.
     static func areWholeDataWrites(_ bytes: [UInt8], in range: Range<Int>, count: UInt32) -> Bool {
         var reader = ByteReader(bytes, in: range)
         for _ in 0..<count {
@@ -100,6 +100,7 @@ public struct WriteOperations: Equatable, Sendable {
                 if string == 0 {
                     guard length >= UInt32(Key.dataPrefixBytes), reader.remaining > 0,
                         bytes[reader.offset] == KeyPrefix.data
+                            || bytes[reader.offset] == KeyPrefix.expiry
                     else { return false }
                 }
                 guard reader.skip(Int(length)) else { return false }

@@ -11,6 +11,8 @@ struct StateVerification {
     /// Counted here, by namespace.
     private var counted: [NamespaceID: Usage] = [:]
     private var stored: [NamespaceID: Usage] = [:]
+    /// Sums of the hashes of the lines that values ask for, and of those that are there.
+    private var expiryLines = (wanted: Hash128.zero, found: Hash128.zero)
     /// False once a part could not be read: then sums say nothing.
     private var isComplete = true
 
@@ -121,6 +123,7 @@ struct StateVerification {
                 switch key.first {
                 case KeyPrefix.data: readData(key, iterator, &report)
                 case KeyPrefix.counters: readCounters(key, iterator.value, &report)
+                case KeyPrefix.expiry: readExpiryLine(key, &report)
                 case KeyPrefix.catalog: break
                 case KeyPrefix.header where key.count == 1: break
                 default:
@@ -174,8 +177,23 @@ struct StateVerification {
                 "a value is of entry \(head.version.index), and the state stands at "
                     + "\(header.position.index)")
         }
+        if let expiry = head.expiry {
+            let line = ExpiryKey(expiry: expiry, dataKey: key).encoded
+            expiryLines.wanted = expiryLines.wanted &+ Hash128(of: line)
+        }
         counted[namespace, default: Usage()].keys += 1
         counted[namespace, default: Usage()].bytes += UInt64(reader.remaining + head.bytes)
+    }
+
+    private mutating func readExpiryLine(_ key: [UInt8], _ report: inout EngineReport) {
+        guard let line = ExpiryKey(encoded: key) else {
+            return report.find(
+                .damage, sort: "expiry lines", path,
+                "a line of the index of expiries cannot be read")
+        }
+        // Those of flushed namespaces are removed later.
+        guard catalog.namespaces[line.namespace]?.record.epoch == line.epoch else { return }
+        expiryLines.found = expiryLines.found &+ Hash128(of: key)
     }
 
     private mutating func readCounters(
@@ -198,6 +216,11 @@ struct StateVerification {
 
     private func compareCounters(_ report: inout EngineReport) {
         guard isComplete else { return }
+        if expiryLines.wanted != expiryLines.found {
+            report.find(
+                .damage, sort: "expiry lines", path,
+                "the index of expiries does not name exactly the values that have one")
+        }
         for (id, namespace) in catalog.namespaces.sorted(by: { $0.key < $1.key }) {
             let found = counted[id] ?? Usage()
             let told = stored[id] ?? Usage()

@@ -22,6 +22,8 @@ extension Response {
 enum Headers {
     static let requestID = "Convoy-Request-Id"
     static let index = "Convoy-Index"
+    /// When a value that has a lifetime is gone.
+    static let expiresAt = "Convoy-Expires-At"
 }
 
 /// One page of a list.

@@ -38,7 +38,8 @@ enum BatchOperation: Equatable, Sendable {
         switch kind {
         case .put:
             guard let bytes = try BatchOperation.value(fields) else { return nil }
-            self = .write(.put(key: key, value: bytes))
+            let lifetime = Lifetime.read(fields, isRequired: false)
+            self = .write(.put(key: key, value: bytes, lifetime: lifetime?.duration))
         case .delete:
             self = .write(.delete(key: key))
         case .check:
@@ -69,16 +70,6 @@ enum BatchOperation: Equatable, Sendable {
     }
 
     private static func value(_ fields: Fields) throws(Problem) -> [UInt8]? {
-        guard !fields.has("ttl_seconds") else {
-            throw Problem.invalidArgument(
-                "ttl_seconds: expiry is not available yet. Nothing was done."
-            )
-            .with([
-                Problem.Fault(
-                    pointer: fields.place(of: "ttl_seconds"), code: "invalid",
-                    detail: "Expiry is not available yet.")
-            ])
-        }
         guard let value = bytes(fields, "value", "value_base64") else { return nil }
         guard value.count <= StoredValue.bytesMax else {
             throw tooLarge(fields, "value", limitBytes: StoredValue.bytesMax)

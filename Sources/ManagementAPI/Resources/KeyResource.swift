@@ -3,6 +3,7 @@ import HTTPServer
 import JSON
 import Log
 import Node
+import Platform
 
 /// One key: its value as the bytes that it is.
 enum KeyResource {
@@ -16,6 +17,9 @@ enum KeyResource {
             .put, path, .namespaceWrite, body: .raw(bytesMax: StoredValue.bytesMax),
             query: ["ttl_seconds", "acks", "acks_durable", "timeout"],
             effect: .changes(needsSpace: true), put),
+        Route(
+            .patch, path, .namespaceWrite, body: .json(bytesMax: 4_096),
+            effect: .changes(needsSpace: false), patch),
         Route(.delete, path, .namespaceWrite, effect: .changes(needsSpace: false), delete),
     ]
 
@@ -46,8 +50,14 @@ enum KeyResource {
         return .response(
             Response(
                 status: status,
-                headers: safetyHeaders + [("ETag", etag), (Headers.index, "\(index)")],
+                headers: safetyHeaders + expiryHeader(value) + [
+                    ("ETag", etag), (Headers.index, "\(index)"),
+                ],
                 body: .bytes(value.bytes)))
+    }
+
+    private static func expiryHeader(_ value: StoredValue) -> [(name: String, value: String)] {
+        value.expiry.map { [(Headers.expiresAt, $0.rfc3339)] } ?? []
     }
 
     /// The page lives on the same origin: whatever the bytes are, no browser may take them for more.
@@ -79,12 +89,14 @@ enum KeyResource {
             throw .tooLarge(
                 "A key has at most \(Key.userKeyBytesMax) bytes.", limitBytes: Key.userKeyBytesMax)
         }
-        guard call.query.text("ttl_seconds") == nil else {
-            throw .invalidArgument("ttl_seconds: expiry is not available yet. Nothing was done.")
-        }
+        let seconds = try call.query.integer("ttl_seconds", in: 1...Lifetime.secondsMax)
         let change = WriteKeys(
             namespace: try call.namespaceName(), checks: try checks(call, key),
-            writes: [.put(key: key, value: call.request.body)], tokenID: call.caller.tokenID)
+            writes: [
+                .put(
+                    key: key, value: call.request.body,
+                    lifetime: seconds.map { .seconds($0) })
+            ], tokenID: call.caller.tokenID)
         return call.commit(change, acks: try acks(call)) { committed in
             let index = (name: Headers.index, value: "\(committed.position.index)")
             switch committed.answer.first {
@@ -98,11 +110,32 @@ enum KeyResource {
         }
     }
 
+    /// Another lifetime for a value that stays as it is; `null` takes it away.
+    private static func patch(_ call: Call) throws(Problem) -> Route.Outcome {
+        let key = try readableKey(call)
+        let faults = FaultList()
+        let fields = Fields(try call.document(), allowing: ["ttl_seconds"], faults)
+        let lifetime = Lifetime.read(fields, isRequired: true)
+        try faults.check()
+        guard let lifetime else { throw .invalidArgument("ttl_seconds is missing.") }
+        let change = WriteKeys(
+            namespace: try call.namespaceName(), checks: try checks(call, key),
+            writes: [.setLifetime(key: key, lifetime.duration)], tokenID: call.caller.tokenID,
+            mustHit: true)
+        return call.commit(change, needsSpace: false) { committed in
+            guard case .replaced(let version) = committed.answer.first else {
+                fatalError("another lifetime was answered with \(committed.answer)")
+            }
+            let index = "\(committed.position.index)"
+            return Response(status: 204, headers: [("ETag", version.etag), (Headers.index, index)])
+        }
+    }
+
     private static func delete(_ call: Call) throws(Problem) -> Route.Outcome {
         let key = try readableKey(call)
         let change = WriteKeys(
             namespace: try call.namespaceName(), checks: try checks(call, key),
-            writes: [.delete(key: key)], tokenID: call.caller.tokenID, deletesMustHit: true)
+            writes: [.delete(key: key)], tokenID: call.caller.tokenID, mustHit: true)
         return call.commit(change, needsSpace: false) { committed in
             Response(status: 204, headers: [(Headers.index, "\(committed.position.index)")])
         }
