@@ -53,10 +53,18 @@ import Testing
         #expect(faults.map(\.pointer).contains(pointer), "\(faults)")
     }
 
-    @Test func `expiry is refused as what is not there yet`() throws {
-        #expect(throws: Problem.self) {
-            try read(#"{"op":"put","key":"k","value":"","ttl_seconds":5}"#)
-        }
+    @Test(arguments: [("5", .seconds(5)), ("null", nil)] as [(String, Duration?)])
+    func `a lifetime may be given`(text: String, lifetime: Duration?) throws {
+        let (read, faults) = try read(
+            #"{"op":"put","key":"k","value":"","ttl_seconds":\#(text)}"#)
+        #expect(faults.isEmpty)
+        #expect(read == .write(.put(key: [0x6B], value: [], lifetime: lifetime)))
+    }
+
+    @Test(arguments: ["0", "-1", "1.5", "\"5\"", "3153600001"])
+    func `a lifetime that is none is a fault`(text: String) throws {
+        let (_, faults) = try read(#"{"op":"put","key":"k","value":"","ttl_seconds":\#(text)}"#)
+        #expect(faults.map(\.pointer) == ["/operations/2/ttl_seconds"])
     }
 
     @Test func `a key that is too long names the limit`() throws {

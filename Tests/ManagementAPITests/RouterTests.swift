@@ -68,7 +68,7 @@ import Testing
         (HTTPMethod.options, "/v1/namespaces", ["GET", "HEAD", "POST"]),
         (.delete, "/livez", ["GET", "HEAD"]),
         (.get, "/v1/barriers", ["POST"]),
-        (.post, "/v1/namespaces/a/keys/b", ["DELETE", "GET", "HEAD", "PUT"]),
+        (.post, "/v1/namespaces/a/keys/b", ["DELETE", "GET", "HEAD", "PATCH", "PUT"]),
         (.other("get"), "/v1/sync", ["GET", "HEAD"]),
         (.get, "/v1/namespaces/batch", ["POST"]),
         (.patch, "/v1/topology", ["GET", "HEAD", "PUT"]),

@@ -19,7 +19,7 @@ enum KeyResource {
             effect: .changes(needsSpace: true), put),
         Route(
             .patch, path, .namespaceWrite, body: .json(bytesMax: 4_096),
-            effect: .changes(needsSpace: false), patch),
+            effect: .changes(needsSpace: true), patch),
         Route(.delete, path, .namespaceWrite, effect: .changes(needsSpace: false), delete),
     ]
 
@@ -122,7 +122,7 @@ enum KeyResource {
             namespace: try call.namespaceName(), checks: try checks(call, key),
             writes: [.setLifetime(key: key, lifetime.duration)], tokenID: call.caller.tokenID,
             mustHit: true)
-        return call.commit(change, needsSpace: false) { committed in
+        return call.commit(change) { committed in
             guard case .replaced(let version) = committed.answer.first else {
                 fatalError("another lifetime was answered with \(committed.answer)")
             }

@@ -1,0 +1,148 @@
+import ClusterKit
+import JSON
+import Platform
+import Testing
+
+/// Values with a lifetime, as clients see them on every node.
+@Suite(.cluster) struct ExpiryTests {
+    private func patch(
+        _ client: TestClient, _ key: String, _ body: JSONValue, _ headers: [(String, String)] = []
+    ) throws -> TestAnswer {
+        try client.ask("PATCH", Path.key(key), json: body, headers: headers)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a value is gone on every node when its time has come, and does not count any more`()
+        throws
+    {
+        let cluster = try TestCluster(nodes: 2)
+        let (primary, replica) = (cluster.primary.client, cluster[1].client)
+        let before = UnixMilliseconds.now()
+        #expect(try primary.put(Path.key("k") + "?ttl_seconds=2&acks=1", [1]).status == 201)
+        #expect(try primary.put(Path.key("stays") + "?acks=1", [1]).status == 201)
+        for client in [primary, replica] {
+            let read = try client.get(Path.key("k"))
+            #expect(read.body == [1])
+            let at = try #require(read.header("Convoy-Expires-At"))
+            let expiry = try #require(UnixMilliseconds(rfc3339: at)).rawValue
+            #expect(expiry >= before.rawValue + 2_000 && expiry < before.rawValue + 12_000, "\(at)")
+            let listed = try client.get("/v1/namespaces/default/keys")["items"]?.arrayValue ?? []
+            #expect(listed.map { $0["expires_at"]?.stringValue } == [at, nil])
+            #expect(try client.get(Path.key("stays")).header("Convoy-Expires-At") == nil)
+        }
+        for client in [primary, replica] {
+            try poll(within: .seconds(10), for: "the end of the value") {
+                try client.get(Path.key("k")).status == 404 ? true : nil
+            }
+            try poll(within: .seconds(5), for: "its removal") {
+                try client.get("/v1/namespaces/default")["keys"] == 1 ? true : nil
+            }
+        }
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+        for node in cluster.nodes {
+            try node.stop()
+            let run = try CommandRun(try ConvoyBinary.path(), ["check", node.dataPath])
+            #expect(run.exitCode == 0, "\(run)")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a lifetime can be changed and taken away, and a batch can give one`() throws {
+        let cluster = try TestCluster()
+        let client = cluster.primary.client
+        let operations: JSONValue = [
+            "operations": [
+                ["op": "put", "key": "a", "value": "1", "ttl_seconds": 2],
+                ["op": "put", "key": "b", "value": "2", "ttl_seconds": 2],
+                ["op": "put", "key": "c", "value": "3", "ttl_seconds": 600],
+                ["op": "put", "key": "d", "value": "4"],
+            ]
+        ]
+        _ = try client.post("/v1/namespaces/default/batch", operations).expecting(200)
+        let etag = try #require(client.get(Path.key("a")).header("ETag"))
+        let kept = try patch(client, "a", ["ttl_seconds": nil]).expecting(204)
+        #expect(kept.header("ETag") != etag)
+        let stale = try patch(client, "a", ["ttl_seconds": 1], [("If-Match", etag)])
+        #expect(stale.status == 412, "\(stale)")
+        _ = try patch(client, "c", ["ttl_seconds": 1]).expecting(204)
+        try poll(within: .seconds(10), for: "the end of b and c") {
+            try ["b", "c"].allSatisfy { try client.get(Path.key($0)).status == 404 } ? true : nil
+        }
+        #expect(try client.get(Path.key("a")).body == Array("1".utf8))
+        #expect(try client.get(Path.key("d")).body == Array("4".utf8))
+        #expect(try patch(client, "b", ["ttl_seconds": 5]).status == 404, "it is gone")
+
+        for text in ["0", "-1", "1.5", "x", "", "3153600001"] {
+            let refused = try client.put(Path.key("e") + "?ttl_seconds=\(text)", [1])
+            #expect(refused.status == 400, "\(text): \(refused)")
+        }
+        for value in [0, -1, "1", true] as [JSONValue] {
+            let refused = try patch(client, "a", ["ttl_seconds": value])
+            #expect(refused.status == 422, "\(value): \(refused)")
+        }
+        #expect(try client.get(Path.key("e")).status == 404)
+    }
+
+    /// The lives go on by the new primary's entries; nothing comes back, nothing stays for ever.
+    @Test(.timeLimit(.minutes(1)))
+    func `what expires while the primary is gone stays gone after a failover`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        for number in 0..<50 {
+            let path = Path.key("k\(number)") + "?ttl_seconds=\(number < 25 ? 2 : 600)"
+            _ = try cluster.primary.client.put(path, [1]).expecting(201)
+        }
+        try cluster.primary.client.waitUntilInSync()
+        cluster.primary.kill()
+        let replica = cluster[1].client
+        try poll(within: .seconds(10), for: "the end of the short lives") {
+            let listed = try replica.get("/v1/namespaces/default/keys")["items"]?.arrayValue
+            return listed?.count == 25 ? true : nil
+        }
+        try replica.becomePrimary("n2", acceptDataLoss: true)
+        try poll(within: .seconds(5), for: "their removal") {
+            try replica.get("/v1/namespaces/default")["keys"] == 25 ? true : nil
+        }
+        try cluster[0].start(until: .alive)
+        try replica.waitUntilInSync()
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+        #expect(try cluster[0].client.get("/v1/namespaces/default")["keys"] == 25)
+    }
+
+    /// With `CONVOY_FULL=1` a million, as the issue of a tenant whose sessions all end at midnight.
+    @Test(.timeLimit(.minutes(15)))
+    func `many values that expire in the same second do not hold up other writers`() throws {
+        let count = isFullRun ? 1_000_000 : 20_000
+        let cluster = try TestCluster(nodes: 2)
+        let client = cluster.primary.client
+        let deadline = MonotonicTime.now() + .seconds(isFullRun ? 120 : 8)
+        for first in stride(from: 0, to: count, by: 5_000) {
+            let left = max(1, Int((deadline - .now()).inSeconds))
+            let puts = (first..<min(count, first + 5_000)).map { number -> JSONValue in
+                [
+                    "op": "put", "key": .string("s\(number)"), "value": "x",
+                    "ttl_seconds": JSONValue(left),
+                ]
+            }
+            _ = try client.post("/v1/namespaces/default/batch", ["operations": .array(puts)])
+                .expecting(200)
+        }
+        var took: [Duration] = []
+        var left: JSONValue = .null
+        while took.count < 1_000_000 {
+            let write = try LatencyProbe.time { try client.put(Path.key("other"), [1]) }
+            #expect(write.result.status < 300)
+            took.append(write.took)
+            guard took.count % 100 == 0 else { continue }
+            left = try client.get("/v1/namespaces/default")["keys"] ?? .null
+            if left == 1 { break }
+        }
+        took.sort()
+        let p99 = took[took.count * 99 / 100]
+        print(
+            "\(count) expired values: \(took.count) writes meanwhile, p99 \(p99), most \(took.last ?? .zero)"
+        )
+        #expect(p99 < .milliseconds(isFullRun ? 20 : 60))
+        try client.waitUntilInSync()
+        #expect(try cluster[1].client.get("/v1/namespaces/default")["keys"] == 1)
+    }
+}
