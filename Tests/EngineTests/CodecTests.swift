@@ -127,7 +127,7 @@ import Topology
         let operation = OperationRecord(
             id: "op-1", type: "add-node", state: .failed, subject: "n2", createdAt: time,
             finishedAt: time, createdBy: "admin", reason: nil, errorCode: "timeout",
-            errorDetail: "it took too long")
+            errorDetail: "it took too long", result: #"{"step":"sync"}"#)
         return [
             (Key.catalog(.namespace, namespace.id.encoded), namespace.encoded()),
             (Key.catalog(.token, Array(token.lookupID.utf8)), token.encoded()),
