@@ -44,6 +44,10 @@ public struct NodeObservation: Equatable, Sendable {
     /// Whether its catalog digest equals the primary's at the newest catalog index that both know.
     public var catalogAgrees: Bool?
     public var freeBytes: UInt64?
+    /// How far behind the primary, by what it has applied.
+    public var lag: ObservedLag?
+    /// The most that it takes of a full sync; nil: no limit, or unknown.
+    public var syncBytesPerSecondMax: UInt64?
     /// When it last answered, or, if it never did, when it was last asked.
     public var observedAt: UnixMilliseconds
     /// Whether it ever answered.
@@ -53,7 +57,8 @@ public struct NodeObservation: Equatable, Sendable {
         number: NodeNumber, name: NodeName? = nil, isReachable: Bool, isSameLineage: Bool? = nil,
         role: RunningRole? = nil, state: RunningState? = nil, upstream: NodeNumber? = nil,
         version: TopologyVersion? = nil, applied: LogIndex? = nil, catalogAgrees: Bool? = nil,
-        freeBytes: UInt64? = nil, observedAt: UnixMilliseconds, wasHeard: Bool = true
+        freeBytes: UInt64? = nil, lag: ObservedLag? = nil, syncBytesPerSecondMax: UInt64? = nil,
+        observedAt: UnixMilliseconds, wasHeard: Bool = true
     ) {
         self.wasHeard = wasHeard
         self.number = number
@@ -67,7 +72,22 @@ public struct NodeObservation: Equatable, Sendable {
         self.applied = applied
         self.catalogAgrees = catalogAgrees
         self.freeBytes = freeBytes
+        self.lag = lag
+        self.syncBytesPerSecondMax = syncBytesPerSecondMax
         self.observedAt = observedAt
+    }
+}
+
+/// How far behind a node was seen; nil where it is not known.
+public struct ObservedLag: Equatable, Sendable {
+    public var entries: UInt64
+    public var bytes: UInt64?
+    public var seconds: Double?
+
+    public init(entries: UInt64, bytes: UInt64?, seconds: Double?) {
+        self.entries = entries
+        self.bytes = bytes
+        self.seconds = seconds
     }
 }
 

@@ -1,33 +1,94 @@
 import Log
+import Platform
 
 /// What a change does to the cluster as a whole.
 extension PlanComputation {
     mutating func movePrimary() {
         guard let candidate = next.node(numbered: next.primary) else { return }
+        switch move {
+        case .switchover(let holdMax): switchOver(to: candidate, holdMax: holdMax)
+        case .failover(let outlook): failOver(to: candidate, outlook)
+        case nil: break
+        }
         step(.movePrimary, candidate, "from \(current.label(of: current.primary))")
-        guard let seen = observed[candidate.number], seen.isReachable else {
-            return block(
-                .nodeUnreachable, candidate, "it does not answer", age(of: candidate.number),
-                "start it, or choose another candidate")
+    }
+
+    private mutating func switchOver(to candidate: NodeRecord, holdMax: UInt64) {
+        let seen = observed[candidate.number]
+        let behind = seen?.lag?.entries
+        step(
+            .catchUp, candidate,
+            behind.map { "it applies the \($0) entries that it is behind" }
+                ?? "it applies what it is behind")
+        step(
+            .holdWrites, current.node(numbered: current.primary),
+            "for \(holdMax) ms at most; not reached in time, writes go on and nothing has changed")
+        step(
+            .handOver, current.node(numbered: current.primary),
+            "its last entry, on its disk, grants the next reign; writes that wait are sent on by 421"
+        )
+        let pause = facts.pauses.max()
+        var evidence = [
+            TopologyPlan.Evidence(
+                name: "pause_ms", value: pause ?? PlanningFacts.assumedPauseMilliseconds,
+                isMeasured: pause != nil),
+            TopologyPlan.Evidence(
+                name: "hold_max_ms", value: Double(holdMax), isMeasured: true),
+            TopologyPlan.Evidence(
+                name: "switchovers_measured", value: Double(facts.pauses.count), isMeasured: true),
+        ]
+        evidence += lagEvidence(seen?.lag)
+        if let rate = facts.writeBytesPerSecond {
+            evidence.append(.measured("write_bytes_per_second", rate.rounded()))
         }
-        switch seen.state {
-        case .fullSync:
-            block(
-                .candidateInFullSync, candidate, "it has not the whole state yet", [],
-                "wait until it streams")
-        case .detached, .fenced:
-            block(
-                .candidateNotFollowing, candidate, "it does not follow this cluster", [],
-                "choose another candidate")
-        case .serving, .unconfirmed, .handingOver, .connecting, .handshake, .streaming, .backoff,
-            .stalled, nil:
-            break
-        }
-        guard let applied = seen.applied, let last = facts.lastIndex, applied < last else { return }
         risk(
-            .dataLoss, candidate, "forced, entries that it has not applied may be lost",
-            [measured("entries", last.distance(past: applied))],
-            "switch over while the primary runs: that loses nothing")
+            .writePause, candidate, "writes wait while the primary moves; none is lost", evidence,
+            "switch over when \(candidate.name) is not behind and few write")
+        lookAtCandidate(candidate)
+    }
+
+    private mutating func failOver(to candidate: NodeRecord, _ outlook: FailoverOutlook) {
+        let names = outlook.promisers.map(\.rawValue).joined(separator: ", ")
+        step(
+            .collectPromises, candidate,
+            "of \(names): \(outlook.promisers.count), and \(outlook.promisesNeeded) are needed to lose nothing"
+        )
+        if let tail = outlook.tail {
+            step(
+                .takeTail, candidate,
+                "the \(tail.entries) entries that \(tail.node) has and it lacks"
+            )
+        }
+        step(.openReign, candidate, "by an entry on its disk; the old primary is fenced")
+        for silent in outlook.silent {
+            guard let record = current.node(named: silent) else { continue }
+            risk(
+                .nodeUnreachable, record,
+                "it does not answer; it is fenced, and follows, when it returns",
+                age(of: record.number), "start it, if it can be")
+        }
+        guard let loss = outlook.loss else { return }
+        risk(
+            .dataLoss, candidate, "what only nodes have that do not answer is lost",
+            loss.evidence, "start \(FailoverOutlook.either(outlook.silent)) before")
+    }
+
+    private mutating func lookAtCandidate(_ candidate: NodeRecord) {
+        guard let seen = observed[candidate.number], let age = milliseconds(since: seen.observedAt),
+            age > PlanningFacts.observationAgeMax.wholeMilliseconds
+        else { return }
+        risk(
+            .staleObservation, candidate, "what is known of it is old",
+            self.age(of: candidate.number), "ask again in a second")
+    }
+
+    private func lagEvidence(_ lag: ObservedLag?) -> [TopologyPlan.Evidence] {
+        guard let lag else { return [] }
+        return [
+            .measured("behind_entries", lag.entries),
+            lag.bytes.map { .measured("behind_bytes", $0) },
+            lag.seconds.map { .measured("behind_seconds", $0) },
+        ].compactMap { $0 }
     }
 
     mutating func compareRedundancy() {
@@ -37,8 +98,8 @@ extension PlanComputation {
             .reducedRedundancy, nil,
             after == 0 ? "the primary has the only copy" : "fewer nodes hold a copy",
             [
-                measured("replicas_before", UInt64(before)),
-                measured("replicas_after", UInt64(after)),
+                .measured("replicas_before", UInt64(before)),
+                .measured("replicas_after", UInt64(after)),
             ],
             "add a replica before")
     }
@@ -49,47 +110,62 @@ extension PlanComputation {
             step(.setMinInSync, nil, "from \(current.minInSyncReplicas) to \(wanted)")
         }
         compareWhoHears()
-        let streaming = next.replicas.count { replica in
-            guard let seen = observed[replica.node] else { return false }
+        warnOfWaits(wanted, streaming: streaming(in: next, without: nil))
+    }
+
+    /// How many replicas stream; the old primary will, once it follows.
+    private func streaming(in document: TopologyDocument, without left: NodeNumber?) -> Int {
+        document.replicas.count { replica in
+            guard replica.node != left, let seen = observed[replica.node] else { return false }
+            if replica.node == current.primary { return seen.isReachable }
             return seen.isReachable && seen.state == .streaming
         }
+    }
+
+    private mutating func warnOfWaits(_ wanted: Int, streaming: Int) {
         guard wanted > streaming else { return }
         risk(
             .writesWait, nil, "fewer replicas stream than each write shall wait for",
             [
-                measured("min_in_sync_replicas", UInt64(wanted)),
-                measured("streaming", UInt64(streaming)),
+                .measured("min_in_sync_replicas", UInt64(wanted)),
+                .measured("streaming", UInt64(streaming)),
             ],
             "wait until enough replicas stream, or lower min_in_sync_replicas")
     }
 
-    /// Who does not hear of the change still counts promises by the document before it
-    /// (``UnheardChanges``).
-    private mutating func compareWhoHears() {
-        let needed = current.minInSyncReplicas
-        guard needed > 0 else { return }
-        let kept = current.replicas.filter { next.role(of: $0.node) != nil }
-        let deaf = kept.filter { observed[$0.node]?.isReachable != true }
-        if next.minInSyncReplicas < needed {
-            for replica in deaf {
-                risk(
-                    .dataLoss, current.node(numbered: replica.node),
-                    "it does not hear that fewer replicas count from now on: promoted alone it would take itself for exclusive",
-                    [measured("min_in_sync_replicas", UInt64(next.minInSyncReplicas))],
-                    "remove it, or promote another one")
-            }
+    /// A replica starts over: the document stays as it is.
+    mutating func startOver(_ node: NodeRecord) {
+        guard let upstream = current.upstream(of: node.number) else { return }
+        step(
+            .endLink, node,
+            "\(node.name) ends its link with \(current.label(of: upstream)), and serves what it has meanwhile"
+        )
+        step(.fullSync, node, "from \(current.label(of: upstream)), then the log (requested)")
+        transferEverything(
+            to: node, "it is asked to start over (requested)",
+            remedy: "resync when the primary has disk and network to spare")
+        if isUnreachable(node.number) {
+            risk(
+                .nodeUnreachable, node, "it does not answer; it is asked as soon as it does",
+                age(of: node.number), "start it")
         }
-        let isAdding = next.nodes.contains { node in
-            next.role(of: node.number) != nil && current.role(of: node.number) == nil
+        let before = streaming(in: current, without: nil)
+        let after = streaming(in: current, without: node.number)
+        if after < before {
+            risk(
+                .reducedRedundancy, node, "until it is done, it is not in sync",
+                [
+                    .measured("streaming_before", UInt64(before)),
+                    .measured("streaming_after", UInt64(after)),
+                ], "resync one replica at a time")
         }
-        guard isAdding, kept.count - deaf.count < min(needed, kept.count) else { return }
-        risk(
-            .writesWait, nil,
-            "writes are not answered before as many old replicas have heard of the new node as writes waited for",
-            [
-                measured("min_in_sync_replicas", UInt64(needed)),
-                measured("unreachable", UInt64(deaf.count)),
-            ],
-            "wait for the unreachable replicas, or remove them")
+        warnOfWaits(current.minInSyncReplicas, streaming: after)
+    }
+}
+
+extension FailoverOutlook {
+    /// Who might be started, in words.
+    public static func either(_ names: [NodeName]) -> String {
+        names.isEmpty ? "the silent nodes" : names.map(\.rawValue).joined(separator: " or ")
     }
 }

@@ -7,12 +7,15 @@ struct PlanComputation {
     let next: TopologyDocument
     let observed: [NodeNumber: NodeObservation]
     let facts: PlanningFacts
+    /// How the primary moves, when it does.
+    let move: PrimaryMove?
     var plan = TopologyPlan()
 
     init(
         current: TopologyDocument, next: TopologyDocument, observations: [NodeObservation],
-        facts: PlanningFacts
+        facts: PlanningFacts, move: PrimaryMove? = nil
     ) {
+        self.move = move
         self.current = current
         self.next = next
         self.facts = facts
@@ -22,7 +25,10 @@ struct PlanComputation {
     }
 
     mutating func run() {
-        step(.appendTopology, nil, "generation \(next.generation), on the primary's disk")
+        // The primary moves by an entry of its own.
+        if move == nil {
+            step(.appendTopology, nil, "generation \(next.generation), on the primary's disk")
+        }
         if next.primary != current.primary { movePrimary() }
         for node in current.nodes where next.node(numbered: node.number) == nil { remove(node) }
         for node in next.nodes {
@@ -84,24 +90,35 @@ struct PlanComputation {
 
     /// A node that is taken in always begins with a full sync.
     private mutating func expectFullSync(of node: NodeRecord) {
-        var evidence: [TopologyPlan.Evidence] = []
+        step(.fullSync, node, "then the log, until it has everything")
+        transferEverything(
+            to: node, "it has no state of this cluster (empty)",
+            remedy: "add it when the primary has disk and network to spare")
+    }
+
+    /// What a full sync costs, and whether there is room for it.
+    mutating func transferEverything(
+        to node: NodeRecord, _ why: String, _ more: [TopologyPlan.Evidence] = [], remedy: String
+    ) {
+        let seen = observed[node.number]
+        var evidence = more
         if let bytes = facts.dataBytes {
-            let rate = facts.syncBytesPerSecond ?? PlanningFacts.assumedSyncBytesPerSecond
-            evidence = [
-                measured("data_bytes", bytes),
+            let limit = seen?.syncBytesPerSecondMax ?? .max
+            let rate = min(
+                facts.syncBytesPerSecond ?? PlanningFacts.assumedSyncBytesPerSecond, limit)
+            evidence += [
+                .measured("data_bytes", bytes),
                 TopologyPlan.Evidence(
                     name: "sync_seconds", value: Double(bytes) / Double(max(rate, 1)),
                     isMeasured: facts.syncBytesPerSecond != nil),
             ]
         }
-        risk(
-            .fullSyncRequired, node, "it has no state of this cluster (empty)", evidence,
-            "add it when the primary has disk and network to spare")
-        guard let bytes = facts.dataBytes, let free = observed[node.number]?.freeBytes, free < bytes
-        else { return }
+        risk(.fullSyncRequired, node, why, evidence, remedy)
+        guard let bytes = facts.dataBytes, let free = seen?.freeBytes, free < bytes else { return }
         risk(
             .diskSpace, node, "what it has to take is larger than what is free on its disk",
-            [measured("data_bytes", bytes), measured("free_bytes", free)], "free or add disk there")
+            [.measured("data_bytes", bytes), .measured("free_bytes", free)],
+            "free or add disk there")
     }
 
     private mutating func expectRestart(of node: NodeRecord, from upstream: NodeNumber) {
@@ -113,12 +130,10 @@ struct PlanComputation {
         var evidence = [measured("applied_index", applied.rawValue)]
         if let first = facts.firstIndex, applied.next < first {
             evidence.append(measured("first_index", first.rawValue))
-            if let bytes = facts.dataBytes { evidence.append(measured("data_bytes", bytes)) }
-            return risk(
-                .fullSyncRequired, node,
+            return transferEverything(
+                to: node,
                 "the entries that it needs are no longer retained (position-not-retained)",
-                evidence,
-                "add it when the primary has disk and network to spare")
+                evidence, remedy: "do it when the primary has disk and network to spare")
         }
         if let last = facts.lastIndex {
             evidence.append(measured("behind_entries", last.distance(past: applied)))
@@ -181,13 +196,13 @@ extension PlanComputation {
     }
 
     func measured(_ name: String, _ value: UInt64) -> TopologyPlan.Evidence {
-        TopologyPlan.Evidence(name: name, value: Double(value), isMeasured: true)
+        .measured(name, value)
     }
 
     mutating func step(
         _ code: TopologyPlan.Step.Code, _ node: NodeRecord?, _ detail: String
     ) {
-        plan.steps.append(TopologyPlan.Step(code: code, node: node?.name, detail: detail))
+        plan.steps.append(TopologyPlan.Step(code, node?.name, detail))
     }
 
     mutating func risk(
@@ -195,17 +210,8 @@ extension PlanComputation {
         _ evidence: [TopologyPlan.Evidence], _ remedy: String
     ) {
         let finding = TopologyPlan.Finding(
-            code: code, node: node?.name, detail: detail, evidence: evidence, remedy: remedy)
+            code, node?.name, detail, evidence: evidence, remedy: remedy)
         // Several children may lead to the same upstream.
         if !plan.risks.contains(finding) { plan.risks.append(finding) }
-    }
-
-    mutating func block(
-        _ code: TopologyPlan.Finding.Code, _ node: NodeRecord?, _ detail: String,
-        _ evidence: [TopologyPlan.Evidence], _ remedy: String
-    ) {
-        plan.blockers.append(
-            TopologyPlan.Finding(
-                code: code, node: node?.name, detail: detail, evidence: evidence, remedy: remedy))
     }
 }

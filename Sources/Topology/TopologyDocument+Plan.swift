@@ -1,15 +1,30 @@
+public import Log
+
 extension TopologyDocument {
-    /// What making `next` of this document would do, as far as `observations` and `facts` tell.
+    /// What making `next` of this document would do, as far as `observations` and `facts` tell;
+    /// `move` says how the primary moves, when it does.
     ///
-    /// A plan never blocks a change of replicas for what nodes do or do not: found later, that is
-    /// drift. Blockers are for a primary that would move to a node that cannot take over.
+    /// A plan never blocks a change for what nodes do or do not: found later, that is drift. What
+    /// does block it, the caller adds: by the very rules that would refuse the change.
     public func plan(
-        for next: TopologyDocument, observations: [NodeObservation], facts: PlanningFacts
+        for next: TopologyDocument, observations: [NodeObservation], facts: PlanningFacts,
+        move: PrimaryMove? = nil
     ) -> TopologyPlan {
-        guard !hasSameContent(as: next) else { return TopologyPlan() }
+        guard !hasSameContent(as: next) || move != nil else { return TopologyPlan() }
         var computation = PlanComputation(
-            current: self, next: next, observations: observations, facts: facts)
+            current: self, next: next, observations: observations, facts: facts, move: move)
         computation.run()
+        return computation.plan
+    }
+
+    /// What it would be to start a replica over, with a full sync.
+    public func resyncPlan(
+        of node: NodeNumber, observations: [NodeObservation], facts: PlanningFacts
+    ) -> TopologyPlan {
+        guard let record = self.node(numbered: node) else { return TopologyPlan() }
+        var computation = PlanComputation(
+            current: self, next: self, observations: observations, facts: facts)
+        computation.startOver(record)
         return computation.plan
     }
 

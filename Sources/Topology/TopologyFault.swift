@@ -41,6 +41,8 @@ public struct TopologyFault: Equatable, Sendable {
         /// All 65,534 numbers have been used (the last one is never given).
         case numbersExhausted = "numbers-exhausted"
         case reasonTooLong = "reason-too-long"
+        /// Of a rollback: there is no such document any more.
+        case unknownGeneration = "unknown-generation"
     }
 }
 

@@ -1,6 +1,3 @@
-public import Log
-public import Platform
-
 /// What a change would do, before it is made. Computed from what is known; nothing is asked.
 public struct TopologyPlan: Equatable, Sendable {
     public var steps: [Step]
@@ -22,31 +19,55 @@ public struct TopologyPlan: Equatable, Sendable {
             case moveLink = "move-link"
             case movePrimary = "move-primary"
             case setMinInSync = "set-min-in-sync"
+            case fullSync = "full-sync"
+            // Of a switchover.
+            case catchUp = "catch-up"
+            case holdWrites = "hold-writes"
+            case handOver = "hand-over"
+            // Of a failover.
+            case collectPromises = "collect-promises"
+            case takeTail = "take-tail"
+            case openReign = "open-reign"
+            /// A detached node founds a cluster of its own.
+            case fork
+            // Of one node alone.
+            case claimUpstream = "claim-upstream"
+            case limitFullSync = "limit-full-sync"
         }
 
         public let code: Code
         /// Nil for a step of the whole cluster.
         public let node: NodeName?
         public let detail: String
+
+        public init(_ code: Code, _ node: NodeName?, _ detail: String) {
+            self.code = code
+            self.node = node
+            self.detail = detail
+        }
     }
 
-    /// A risk or a blocker, with its evidence and how to lower it.
-    public struct Finding: Equatable, Sendable {
-        public enum Code: String, CaseIterable, Sendable {
-            case fullSyncRequired = "full-sync-required"
-            case reducedRedundancy = "reduced-redundancy"
-            case linkRestarts = "link-restarts"
-            case writesWait = "writes-wait"
-            case nodeUnreachable = "node-unreachable"
-            case otherCluster = "other-cluster"
-            case staleObservation = "stale-observation"
-            case upstreamNotStreaming = "upstream-not-streaming"
-            case diskSpace = "disk-space"
-            case dataLoss = "data-loss"
-            case candidateInFullSync = "candidate-in-full-sync"
-            case candidateNotFollowing = "candidate-not-following"
-            /// A fault of the wanted document.
-            case invalid
+    /// A risk, or a reason for which the change would be refused, with its evidence and how to lower
+    /// or lift it.
+    public struct Finding: Error, Equatable, Sendable {
+        /// A word of the HTTP contract. Of a blocker: the code with which the change itself would be
+        /// refused, be it a problem's, a fault's of the document, or a veto's of a node, which may be
+        /// of a newer version. So the set is open.
+        public struct Code: RawRepresentable, Hashable, Sendable {
+            public let rawValue: String
+            public init(rawValue: String) { self.rawValue = rawValue }
+
+            public static let fullSyncRequired = Code(rawValue: "full-sync-required")
+            public static let reducedRedundancy = Code(rawValue: "reduced-redundancy")
+            public static let linkRestarts = Code(rawValue: "link-restarts")
+            public static let writesWait = Code(rawValue: "writes-wait")
+            public static let writePause = Code(rawValue: "write-pause")
+            public static let nodeUnreachable = Code(rawValue: "node-unreachable")
+            public static let otherCluster = Code(rawValue: "other-cluster")
+            public static let staleObservation = Code(rawValue: "stale-observation")
+            public static let upstreamNotStreaming = Code(rawValue: "upstream-not-streaming")
+            public static let diskSpace = Code(rawValue: "disk-space")
+            public static let dataLoss = Code(rawValue: "data-loss")
         }
 
         public let code: Code
@@ -56,6 +77,17 @@ public struct TopologyPlan: Equatable, Sendable {
         public let evidence: [Evidence]
         /// How to lower the risk, or to lift the blocker.
         public let remedy: String
+
+        public init(
+            _ code: Code, _ node: NodeName?, _ detail: String, evidence: [Evidence] = [],
+            remedy: String
+        ) {
+            self.code = code
+            self.node = node
+            self.detail = detail
+            self.evidence = evidence
+            self.remedy = remedy
+        }
     }
 
     /// A number with its unit in its name, as in `data_bytes`.
@@ -64,6 +96,20 @@ public struct TopologyPlan: Equatable, Sendable {
         public let value: Double
         /// Whether the number was measured; it is an estimate otherwise.
         public let isMeasured: Bool
+
+        public init(name: String, value: Double, isMeasured: Bool) {
+            self.name = name
+            self.value = value
+            self.isMeasured = isMeasured
+        }
+
+        public static func measured(_ name: String, _ value: UInt64) -> Evidence {
+            Evidence(name: name, value: Double(value), isMeasured: true)
+        }
+
+        public static func measured(_ name: String, _ value: Double) -> Evidence {
+            Evidence(name: name, value: value, isMeasured: true)
+        }
     }
 
     public init(steps: [Step] = [], risks: [Finding] = [], blockers: [Finding] = []) {
@@ -74,39 +120,17 @@ public struct TopologyPlan: Equatable, Sendable {
 
     /// The plan of a request that is at fault: nothing but blockers.
     public init(blockedBy faults: TopologyFaults) {
-        self.init(
-            blockers: faults.all.map {
-                Finding(
-                    code: .invalid, node: nil, detail: "\($0.pointer): \($0.detail)", evidence: [],
-                    remedy: "correct \($0.pointer.isEmpty ? "the request" : $0.pointer)")
-            })
+        self.init(blockers: faults.all.map(Finding.init(_:)))
     }
 }
 
-/// What the planning node knows of itself and the data; nil where it does not.
-public struct PlanningFacts: Equatable, Sendable {
-    public var now: UnixMilliseconds
-    /// Of the primary's log.
-    public var lastIndex: LogIndex?
-    /// The oldest entry that the primary's log still has.
-    public var firstIndex: LogIndex?
-    /// What a full sync transfers.
-    public var dataBytes: UInt64?
-    /// Of the last full sync that was seen; estimated from ``assumedSyncBytesPerSecond`` if nil.
-    public var syncBytesPerSecond: UInt64?
-
-    public static let assumedSyncBytesPerSecond: UInt64 = 100_000_000
-    /// Older than this, an observation is stale.
-    public static let observationAgeMax = Duration.seconds(3)
-
-    public init(
-        now: UnixMilliseconds, lastIndex: LogIndex? = nil, firstIndex: LogIndex? = nil,
-        dataBytes: UInt64? = nil, syncBytesPerSecond: UInt64? = nil
-    ) {
-        self.now = now
-        self.lastIndex = lastIndex
-        self.firstIndex = firstIndex
-        self.dataBytes = dataBytes
-        self.syncBytesPerSecond = syncBytesPerSecond
+extension TopologyPlan.Finding {
+    /// A fault of what was asked for.
+    public init(_ fault: TopologyFault) {
+        let place = fault.pointer.isEmpty ? "the request" : fault.pointer
+        self.init(
+            Code(rawValue: fault.code.rawValue), nil,
+            fault.pointer.isEmpty ? fault.detail : "\(fault.pointer): \(fault.detail)",
+            remedy: "correct \(place)")
     }
 }

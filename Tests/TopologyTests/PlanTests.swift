@@ -37,7 +37,7 @@ import Topology
         let current = try document([2: 1])
         let plan = current.plan(
             for: current.removing(number(1), note: note), observations: [], facts: facts)
-        #expect(plan.blockers.map(\.code) == [.invalid])
+        #expect(plan.blockers.map(\.code.rawValue) == ["node-is-primary"])
         #expect(!plan.isNoOp)
     }
 
@@ -49,7 +49,7 @@ import Topology
         ).changed()
         let observations = [seen(2, .backoff), seen(3, .detached, freeBytes: 5)]
         let plan = current.plan(for: next, observations: observations, facts: facts)
-        #expect(steps(plan) == ["- append-topology", "x add-node", "x start-link"])
+        #expect(steps(plan) == ["- append-topology", "x add-node", "x start-link", "x full-sync"])
         #expect(
             risks(plan) == ["x full-sync-required", "x disk-space", "x upstream-not-streaming"])
         let evidence = try #require(plan.risks.first).evidence
@@ -110,19 +110,93 @@ import Topology
             current.plan(for: change, observations: [seen(2), seen(3)], facts: facts).risks == [])
     }
 
-    @Test func `a primary moves only to a node that can take over`() throws {
-        let current = try document([2: 1])
+    private func moved() throws -> (TopologyDocument, TopologyDocument) {
+        let current = try document([2: 1, 3: 1])
         let next = try current.movingPrimary(
             to: number(2), reign: Reign(term: 4, holder: number(2)), note: note
         ).changed()
-        func plan(_ observations: [NodeObservation]) -> TopologyPlan {
-            current.plan(for: next, observations: observations, facts: facts)
+        return (current, next)
+    }
+
+    @Test func `a switchover tells its pause, measured once one was seen`() throws {
+        let (current, next) = try moved()
+        var candidate = seen(2, applied: 480)
+        candidate.lag = ObservedLag(entries: 20, bytes: 4_000, seconds: 0.1)
+        func plan(_ facts: PlanningFacts) throws -> (TopologyPlan, [TopologyPlan.Evidence]) {
+            let plan = current.plan(
+                for: next, observations: [candidate, seen(3)], facts: facts,
+                move: .switchover(holdMaxMilliseconds: 5_000))
+            return (plan, try #require(plan.risks.first { $0.code == .writePause }).evidence)
         }
-        #expect(plan([]).blockers.map(\.code) == [.nodeUnreachable])
-        #expect(plan([seen(2, .fullSync)]).blockers.map(\.code) == [.candidateInFullSync])
-        #expect(plan([seen(2, .fenced)]).blockers.map(\.code) == [.candidateNotFollowing])
-        let late = plan([seen(2, applied: 480)])
-        #expect(late.blockers == [])
-        #expect(late.risks.first { $0.code == .dataLoss }?.evidence.map(\.value) == [20])
+        let (first, guess) = try plan(facts)
+        #expect(
+            steps(first) == [
+                "n2 catch-up", "n1 hold-writes", "n1 hand-over", "n2 move-primary",
+                "n1 start-link", "n3 move-link",
+            ])
+        #expect(guess.first?.name == "pause_ms")
+        #expect(guess.first?.isMeasured == false)
+        #expect(guess.first { $0.name == "behind_entries" }?.value == 20)
+        #expect(!first.risks.contains { $0.code == .dataLoss })
+
+        var known = facts
+        known.pauses = [12.5, 30, 7]
+        let (_, evidence) = try plan(known)
+        #expect(evidence.first?.value == 30, "the longest of them")
+        #expect(evidence.first?.isMeasured == true)
+    }
+
+    @Test func `a failover tells who promises, whose tail is taken, and what may be lost`() throws {
+        let (current, next) = try moved()
+        let names = try ["n1", "n2", "n3"].map { try #require(NodeName($0)) }
+        let loss = PossibleLoss(
+            heard: [(LogIndex(500), 2.5), (LogIndex(10), 0.1)], furthest: LogIndex(490),
+            entryBytes: 100)
+        let plan = current.plan(
+            for: next, observations: [seen(1, reachable: false), seen(2), seen(3)], facts: facts,
+            move: .failover(
+                FailoverOutlook(
+                    promisers: [names[1], names[2]], promisesNeeded: 3, silent: [names[0]],
+                    tail: (node: names[2], entries: 5), loss: loss)))
+        #expect(
+            steps(plan).prefix(4) == [
+                "n2 collect-promises", "n2 take-tail", "n2 open-reign", "n2 move-primary",
+            ])
+        let risk = try #require(plan.risks.first { $0.code == .dataLoss })
+        #expect(risk.evidence.map(\.name) == ["entries", "bytes", "seconds"])
+        #expect(risk.evidence.map(\.value) == [10, 1_000, 2.5])
+        #expect(risk.evidence.map(\.isMeasured) == [true, false, true])
+        #expect(risks(plan).contains("n1 node-unreachable"))
+    }
+
+    @Test func `nothing is made up of nodes that were never heard`() {
+        let loss = PossibleLoss(heard: [], furthest: LogIndex(490), entryBytes: 100)
+        #expect(loss.evidence == [])
+        #expect(
+            PossibleLoss(heard: [(LogIndex(400), 1)], furthest: LogIndex(490), entryBytes: nil)
+                .entries == 0)
+    }
+
+    @Test func `starting a replica over costs a full sync, and its copy meanwhile`() throws {
+        let current = try document([2: 1, 3: 1], minInSync: 2)
+        let plan = current.resyncPlan(
+            of: number(2), observations: [seen(2, freeBytes: 5), seen(3)], facts: facts)
+        #expect(steps(plan) == ["n2 end-link", "n2 full-sync"])
+        #expect(
+            risks(plan) == [
+                "n2 full-sync-required", "n2 disk-space", "n2 reduced-redundancy", "- writes-wait",
+            ])
+    }
+
+    @Test func `a limit of the replica counts for the time of its full sync`() throws {
+        let current = try document([2: 1])
+        var slow = seen(2)
+        slow.syncBytesPerSecondMax = 1_000_000
+        var known = facts
+        known.syncBytesPerSecond = 50_000_000
+        let plan = current.resyncPlan(of: number(2), observations: [slow], facts: known)
+        let evidence = try #require(plan.risks.first).evidence
+        #expect(evidence.first { $0.name == "sync_seconds" }?.value == 200)
+        #expect(evidence.first { $0.name == "sync_seconds" }?.isMeasured == true)
     }
 }
