@@ -108,6 +108,13 @@ struct Serve: ParsableCommand {
             """)
     var recoverTimeoutMs: UInt64?
 
+    @Option(
+        help: """
+            What a primary does with writes while it has heard no configured replica for 3 s: serve, or \
+            refuse (503 isolated), since another node may reign. (default: serve)
+            """)
+    var isolatedWrites: String?
+
     @Flag(help: "Talk to nodes beyond loopback without TLS, on a network that is trusted.")
     var insecureLinks = false
 

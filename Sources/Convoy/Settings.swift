@@ -77,6 +77,12 @@ struct Settings {
             }
             node.engine.log.syncPolicy = policy
         }
+        if let text = flags.isolatedWrites ?? environment["ISOLATED_WRITES"] {
+            guard let writes = NodeOptions.IsolatedWrites(rawValue: text) else {
+                throw ValidationError("--isolated-writes '\(text)': serve or refuse")
+            }
+            node.isolatedWrites = writes
+        }
         let bytes: ClosedRange<UInt64> = 0...(1 << 50)
         if let value = try number(flags.logRetentionBytes, "LOG_RETENTION_BYTES", bytes) {
             node.logRetentionBytes = value

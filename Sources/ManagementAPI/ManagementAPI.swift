@@ -21,6 +21,8 @@ public final class ManagementAPI: Sendable {
     let parsing = Errands("api", threadsMax: 2, waitingMax: 256)
     /// What peers ask of the disk: a checkpoint takes seconds.
     let peerWork = Errands("api-peers", threadsMax: 16, waitingMax: 64)
+    /// What this node has to ask its peers for.
+    let asking = Errands("api-asking", threadsMax: 32, waitingMax: 64)
     /// For each of the router's routes, and one for paths that there are not.
     let counters: [RouteCounters]
     let heldSince = HeldConditions()

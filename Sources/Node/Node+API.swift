@@ -1,4 +1,4 @@
-public import Engine
+import Engine
 import Platform
 public import Replication
 import Topology
@@ -17,7 +17,7 @@ extension Node {
     /// Why a change would be refused whatever it is; known before its body is read.
     public func earlyRefusal(needsSpace: Bool) -> ChangeFailure? {
         if state.isDraining { return .busy }
-        if state.committer == nil { return notPrimaryFailure() }
+        if state.committer == nil { return isTakingOver ? nil : notPrimaryFailure() }
         guard needsSpace, state.isDiskLow else { return nil }
         return .diskNearlyFull(
             freeBytes: maintenance.freeBytes, reserveBytes: options.diskReserveBytes)
@@ -38,12 +38,5 @@ extension Node {
         guard let theirs = primary?.catalog, let ours = own.catalog, theirs.index == ours.index
         else { return true }
         return theirs.digest == ours.digest
-    }
-}
-
-extension OperationView {
-    /// Of an operation that has just begun.
-    public init(begun record: OperationRecord) {
-        self.init(record: record, steps: [], progress: nil)
     }
 }

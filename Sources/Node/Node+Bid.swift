@@ -22,6 +22,8 @@ struct Bid: Sendable {
     struct Failure: Error {
         var code: String
         var detail: String
+        /// The rules that forbid it, with their evidence.
+        var vetoes: [TopologyPlan.Finding] = []
 
         /// A document that was heard of but is not in the log says that entries are missing.
         static func lacks(_ document: TopologyDocument) -> Failure {
@@ -54,17 +56,17 @@ extension Node {
     static let promiseTimeout: Duration = .milliseconds(500)
     private static let tailTimeout: Duration = .seconds(60)
 
-    /// Terms that a bid skips which cannot know of all reigns: one that only silent nodes have heard
-    /// of must not undo what is written after the loss was accepted.
-    private static let unheardTerms: UInt32 = 1_000
-
     /// With `mayMissReigns` not enough nodes answer to know of every reign that there was.
+    ///
+    /// - Throws: `terms-exhausted`.
     func makeBid(
         _ document: TopologyDocument, _ number: NodeNumber, mayMissReigns: Bool = false
-    ) -> Bid {
-        let step = mayMissReigns ? Node.unheardTerms : 1
-        return Bid(
-            reign: Reign(term: highestTerm(document) + step, holder: number), document: document)
+    ) throws(Bid.Failure) -> Bid {
+        let highest = highestTerm(document)
+        guard let term = NextTerm.above(highest, mayMissReigns: mayMissReigns) else {
+            throw Bid.Failure(code: "terms-exhausted", detail: NextTerm.exhausted(highest))
+        }
+        return Bid(reign: Reign(term: term, holder: number), document: document)
     }
 
     /// Whether this node's log has that document, or a newer one.

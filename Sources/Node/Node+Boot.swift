@@ -70,7 +70,7 @@ extension Node {
         _ document: TopologyDocument, _ number: NodeNumber, unconfirmed: Bool
     ) {
         do throws(Bid.Failure) {
-            let bid = makeBid(document, number)
+            let bid = try makeBid(document, number)
             let promises = try collectPromises(bid)
             let decision = bid.decision(promises: promises.count)
             guard document.minInSyncReplicas == 0 || decision.isExclusive else {

@@ -31,6 +31,8 @@ public enum ChangeFailure: Error, Sendable {
     case busy
     /// The disk is nearly full: delete something.
     case diskNearlyFull(freeBytes: UInt64, reserveBytes: UInt64)
+    /// No configured replica is heard, and this node was started to take no writes then.
+    case isolated
     /// The change *is* in the primary's log; fewer replicas than wanted said so in time.
     case acksTimeout(AckOutcome, unheard: UnheardChanges.Obstacle?)
 }
@@ -46,11 +48,32 @@ extension Node {
         _ change: C, needsSpace: Bool = true, acks: AckDemand? = nil,
         completion: @escaping @Sendable (Result<Committed<C.Answer>, ChangeFailure>) -> Void
     ) {
+        submit(
+            change, needsSpace: needsSpace, acks: acks, mayWait: true, completion: completion)
+    }
+
+    /// With `mayWait` it waits for a reign that this node is about to take.
+    private func submit<C: Change>(
+        _ change: C, needsSpace: Bool, acks: AckDemand?, mayWait: Bool,
+        completion: @escaping @Sendable (Result<Committed<C.Answer>, ChangeFailure>) -> Void
+    ) {
         if let failure = obstacle(needsSpace: needsSpace, bytes: change.bytes) {
             return completion(.failure(failure))
         }
         guard let committer = state.committer else {
+            let isParked =
+                mayWait && isTakingOver
+                && parked.add { [self] in
+                    submit(
+                        change, needsSpace: needsSpace, acks: acks, mayWait: false,
+                        completion: completion)
+                }
+            if isParked { return control.poke() }
             return completion(.failure(notPrimaryFailure()))
+        }
+        // Changes of the topology, which may be the way out, are taken.
+        if change.waitsForReplicas, refusesIsolatedWrites {
+            return completion(.failure(.isolated))
         }
         committer.submit(change) { [self] result in
             switch result {

@@ -29,18 +29,27 @@ extension Node {
         if !isQueued { completion(.failure(.failed("the node is stopping"))) }
     }
 
-    /// On the control loop.
-    private func makeClaim(_ name: NodeName) throws(ClaimRefusal) {
+    /// What a claim of that upstream is made of, or why there is none.
+    func checkClaim(
+        _ name: NodeName
+    ) throws(ClaimRefusal) -> (upstream: NodeRecord, configured: NodeNumber, TopologyDocument) {
         if state.committer != nil { throw .isPrimary }
         guard let document = state.document, let number = state.facts.number,
             case .replica(let configured) = state.ownRole(in: document)
         else { throw .notMember }
-        guard let upstream = document.node(named: name)?.number, upstream != number else {
+        guard let upstream = document.node(named: name), upstream.number != number else {
             throw .unknownNode(name)
         }
-        guard !document.descendants(of: number).contains(upstream) else {
+        guard !document.descendants(of: number).contains(upstream.number) else {
             throw .ownFollower(name)
         }
+        return (upstream, configured, document)
+    }
+
+    /// On the control loop.
+    private func makeClaim(_ name: NodeName) throws(ClaimRefusal) {
+        let (record, configured, document) = try checkClaim(name)
+        let upstream = record.number
         do {
             try state.factsFile.change {
                 $0.claim =

@@ -4,17 +4,12 @@ import JSON
 import Log
 import Platform
 import Replication
-import Topology
+public import Topology
 
 /// Why a failover to this node does not begin. Nothing was changed.
-public enum FailoverRefusal: Error, Sendable {
-    /// Each rule that forbids it, with its evidence.
-    case vetoed([NodeReport.Veto])
-    /// It would be careful only with `accept_data_loss`; what may be lost, in words.
-    case mayLoseData(String)
-    case isPrimary
-    case notMember
-    case busy
+public struct FailoverRefusal: Error, Sendable {
+    /// Each rule that forbids it, with its evidence; never empty.
+    public var vetoes: [TopologyPlan.Finding]
 }
 
 /// Becoming primary when the primary is gone: sent to the candidate.
@@ -38,31 +33,29 @@ extension Node {
                 completion(.failure(error))
             }
         }
-        if !isQueued { completion(.failure(.busy)) }
+        if !isQueued { completion(.failure(FailoverRefusal(vetoes: [failoverRunning]))) }
     }
 
     /// On the control loop.
     private func beginFailover(
         acceptDataLoss: Bool, changedBy: String, reason: String
     ) throws(FailoverRefusal) -> OperationRecord {
-        if state.committer != nil { throw .isPrimary }
-        let vetoes = report().vetoes.filter { $0.code != "lagging" && $0.code != "detached" }
-        guard vetoes.isEmpty, let engine = state.engine else { throw .vetoed(vetoes) }
-        guard let number = state.facts.number, let document = state.document else {
-            throw .notMember
-        }
+        let outlook = knownOutlook
+        let vetoes = failoverVetoes(acceptDataLoss: acceptDataLoss, outlook)
+        guard vetoes.isEmpty, let engine = state.engine, let number = state.facts.number,
+            let document = state.document
+        else { throw FailoverRefusal(vetoes: vetoes) }
         let isDetached = state.ownRole(in: document) == nil
         let operation = OperationRecord(
             id: Node.newOperationID(), type: isDetached ? "fork" : "failover", state: .running,
             subject: name.rawValue, createdAt: .now(), createdBy: changedBy, reason: reason)
-        guard tracker.beginLocal(operation) else { throw .busy }
+        guard tracker.beginLocal(operation) else {
+            throw FailoverRefusal(vetoes: [failoverRunning])
+        }
+        writeLocalOperations()
         if isDetached {
             _ = WorkerThread(name: "fork") { [self] in fork(engine, number, operation) }
             return operation
-        }
-        if !acceptDataLoss, let risk = expected(document, number).risk {
-            tracker.endLocal(operation.id)
-            throw .mayLoseData(risk)
         }
         _ = WorkerThread(name: "failover") { [self] in
             run(
@@ -71,14 +64,6 @@ extension Node {
                     acceptDataLoss: acceptDataLoss))
         }
         return operation
-    }
-
-    /// How many would promise, by who answered lately.
-    private func expected(_ document: TopologyDocument, _ own: NodeNumber) -> FailoverDecision {
-        let answering = document.peers(of: own).count { record in
-            peers.observation(of: record.number)?.isReachable != false
-        }
-        return FailoverDecision(document, promises: answering + 1)
     }
 
     private struct Failover {
@@ -91,79 +76,70 @@ extension Node {
     /// On a thread of its own: it waits for peers.
     private func run(_ failover: Failover) {
         do throws(Bid.Failure) {
-            let isCareful = try look(failover)
+            let outlook = lookAround(failover.document, failover.number)
+            if !failover.acceptDataLoss, outlook.loss != nil {
+                let veto = dataLossPossible(outlook)
+                throw Bid.Failure(code: veto.code.rawValue, detail: veto.detail, vetoes: [veto])
+            }
             tracker.enterLocal(failover.operation.id, "promises")
-            let bid = makeBid(failover.document, failover.number, mayMissReigns: !isCareful)
+            let bid = try makeBid(
+                failover.document, failover.number, mayMissReigns: outlook.loss != nil)
             let promises = try collectPromises(bid)
-            if !failover.acceptDataLoss, let risk = bid.decision(promises: promises.count).risk {
+            let decision = bid.decision(promises: promises.count)
+            if !failover.acceptDataLoss, let risk = decision.risk {
                 throw Bid.Failure(code: "data-loss-possible", detail: risk)
             }
+            var result = result(of: promises, bid, decision)
             if let furthest = promises.furthest {
                 tracker.enterLocal(failover.operation.id, "tail")
-                try take(furthest, bid, failover)
+                let entries = try take(furthest, bid, failover)
+                result.tail = .init(node: furthest.name.rawValue, entries: entries)
             }
             guard failover.acceptDataLoss || hasApplied(bid.document) else {
                 throw Bid.Failure.lacks(bid.document)
             }
-            try reignNow(bid, failover)
+            var operation = failover.operation
+            operation.result = OperationResult.text(result.json)
+            try reignNow(bid, operation)
         } catch {
-            tracker.failLocal(failover.operation.id, code: error.code, detail: error.detail)
+            tracker.failLocal(
+                failover.operation.id, code: error.code, detail: error.detail, error.vetoes)
+            keepLocalOperations()
             log(.error, "failover failed", ["code": error.code, "detail": error.detail])
             waits.poke()
         }
     }
 
-    /// Asks everybody before anybody promises: a promise that leads to nothing holds up the cluster.
-    ///
-    /// - Returns: Whether enough answer to know that nothing acknowledged is missing.
-    private func look(_ failover: Failover) throws(Bid.Failure) -> Bool {
-        let askedAt = MonotonicTime.now()
-        peers.pokeAll()
-        let deadline = askedAt + Node.promiseTimeout
-        let others = failover.document.peers(of: failover.number)
-        func heard(_ record: NodeRecord) -> PeerObservation? {
-            peers.observation(of: record.number).flatMap { $0.asked >= askedAt ? $0 : nil }
-        }
-        let pause = Monitor(())
-        while MonotonicTime.now() < deadline, !others.allSatisfy({ heard($0) != nil }) {
-            _ = pause.wait(until: .now() + .milliseconds(10)) { _ -> Void? in nil }
-        }
-        let reachable = others.count { heard($0)?.isReachable ?? false }
-        let decision = FailoverDecision(failover.document, promises: reachable + 1)
-        if !failover.acceptDataLoss, let risk = decision.risk {
-            throw Bid.Failure(code: "data-loss-possible", detail: risk)
-        }
-        return decision.isExclusive
-    }
-
     /// With data loss accepted a tail that does not come is one.
     private func take(
         _ record: NodeRecord, _ bid: Bid, _ failover: Failover
-    ) throws(Bid.Failure) {
+    ) throws(Bid.Failure) -> UInt64 {
         do throws(Bid.Failure) {
-            try takeTail(from: record, for: bid)
+            return try takeTail(from: record, for: bid)
         } catch {
             guard failover.acceptDataLoss, error.code == "tail-missing" else { throw error }
             log(.warning, "going on without a tail", ["detail": error.detail])
+            return 0
         }
     }
 
-    private func reignNow(_ bid: Bid, _ failover: Failover) throws(Bid.Failure) {
-        tracker.enterLocal(failover.operation.id, "reign")
+    private func reignNow(_ bid: Bid, _ operation: OperationRecord) throws(Bid.Failure) {
+        tracker.enterLocal(operation.id, "reign")
         let isOpen = control.run(within: .seconds(30)) { [self] in
-            stands(bid) && takeReign(bid, failover.operation)
+            stands(bid) && takeReign(bid, operation)
         }
         guard isOpen == true else {
             throw Bid.Failure(
                 code: "reign-contested", detail: "another node took a higher reign meanwhile")
         }
-        tracker.enterLocal(failover.operation.id, "spread")
+        tracker.enterLocal(operation.id, "spread")
         peers.pokeAll()
-        var ended = failover.operation
+        var ended = operation
         ended.state = .succeeded
         ended.finishedAt = .now()
         submit(PutOperation(ended), needsSpace: false) { [self, id = ended.id] _ in
             tracker.endLocal(id)
+            keepLocalOperations()
             waits.poke()
         }
     }

@@ -17,6 +17,7 @@ extension Node {
             tracker.failLocal(
                 operation.id, code: "fork-failed", detail: outcome?.failure ?? "no answer in 30 s")
         }
+        keepLocalOperations()
         waits.poke()
     }
 
@@ -34,7 +35,8 @@ extension Node {
         let known = max(
             state.document?.reign.term ?? 0, engine.state.header.reign.term,
             state.facts.promised?.term ?? 0)
-        let reign = Reign(term: known + 1, holder: number)
+        guard let term = NextTerm.above(known) else { return NextTerm.exhausted(known) }
+        let reign = Reign(term: term, holder: number)
         do {
             // Known before the entry is written: a crash in between must not orphan the state.
             try state.factsFile.change { $0.forking = lineage }

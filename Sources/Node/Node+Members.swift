@@ -10,7 +10,7 @@ public enum MemberFailure: Error, Sendable {
     /// Links to that address are not allowed as this node was started.
     case addressNotAllowed(String)
     case unreachable(String)
-    case notEmpty(keys: String)
+    case notEmpty(name: String)
     case nameMismatch(found: String)
     case exists(NodeName)
     case change(ChangeFailure)
@@ -41,7 +41,10 @@ extension Node {
         _ = WorkerThread(name: "look") { [self] in
             defer { tracker.endLook() }
             do throws(MemberFailure) {
-                let found = try look(at: address, name: name, discardData: discardData)
+                let status = try look(at: address, name: name, discardData: discardData)
+                guard let found = NodeName(status.name) else {
+                    throw .nameMismatch(found: status.name)
+                }
                 add(
                     found, address, upstream, discardData: discardData, changedBy, reason,
                     completion)
@@ -65,9 +68,10 @@ extension Node {
         return nil
     }
 
-    private func look(
+    /// Blocks, for ``lookTimeout`` at most, and changes nothing.
+    func look(
         at address: NodeAddress, name: NodeName?, discardData: Bool
-    ) throws(MemberFailure) -> NodeName {
+    ) throws(MemberFailure) -> PeerStatus {
         let client = PeerClient(
             address: address, identity: { self.state.identity }, signing: signing)
         let status: PeerStatus
@@ -82,11 +86,11 @@ extension Node {
             throw .unreachable("\(address.url): \(error.detail)")
         }
         if let name, name.rawValue != status.name { throw .nameMismatch(found: status.name) }
-        guard let found = NodeName(status.name) else { throw .nameMismatch(found: status.name) }
+        guard NodeName(status.name) != nil else { throw .nameMismatch(found: status.name) }
         if status.holdsUserData && !discardData && status.lineage != state.lineage {
-            throw .notEmpty(keys: status.name)
+            throw .notEmpty(name: status.name)
         }
-        return found
+        return status
     }
 
     private func add(
@@ -99,19 +103,10 @@ extension Node {
             createdAt: .now(), createdBy: changedBy, reason: reason)
         let change = ChangeTopology(changedBy: changedBy, reason: reason, operation: operation) {
             [tracker] document, number, note in
-            var parent: NodeNumber? = document.primary
-            if let upstream { parent = document.node(named: upstream)?.number }
-            guard let parent else {
-                return .failure(
-                    TopologyFaults([
-                        TopologyFault(
-                            "/upstream", .unknownNode,
-                            "there is no node \(upstream?.rawValue ?? "")")
-                    ]))
-            }
-            if discardData { tracker.allowDiscard(of: number) }
-            return document.addingReplica(
-                name, at: address, number: number, upstream: parent, note: note)
+            let made = Node.adding(
+                name, at: address, number: number, upstream: upstream, to: document, note)
+            if discardData, case .success = made { tracker.allowDiscard(of: number) }
+            return made
         }
         submit(change) { [self] result in
             switch result {

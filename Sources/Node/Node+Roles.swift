@@ -20,6 +20,7 @@ extension Node {
             peers.watch(document, except: state.facts.number, by: self)
         }
         tracker.evaluate(self)
+        answerParked()
     }
 
     private func reconcilePrimary(_ committer: Committer) {

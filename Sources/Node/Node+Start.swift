@@ -49,6 +49,7 @@ extension Node {
         let node = Node(
             options: options, state: state, maintenance: Maintenance(synced: synced))
         if opened == nil && facts.lineage == nil && options.join == nil { try node.found() }
+        node.endInterruptedOperations(facts.operations)
         node.run(completeness)
         return node
     }
@@ -162,7 +163,9 @@ extension Node {
                 defer { known = version }
                 return known != version
             }
-            if isNew { control.poke() }
+            guard isNew else { return }
+            topologyAppliedAt.withLock { $0 = .now() }
+            control.poke()
         }
     }
 
@@ -174,6 +177,7 @@ extension Node {
         source.endWaits()
         source.endAll(reason: "the node is stopping")
         control.stop(until: deadline)
+        answerParked()
         peers.stopAll()
         if case .replica(let session?) = state.role { session.stop() }
         _ = state.beginSession()

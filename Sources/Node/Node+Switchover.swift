@@ -13,9 +13,9 @@ public enum SwitchoverRefusal: Error, Sendable {
     case unknownNode(NodeName)
     case alreadyPrimary(NodeName)
     /// Each rule that forbids the candidate, with its evidence.
-    case vetoed(NodeName, [NodeReport.Veto])
-    /// No replica could take over now.
-    case noCandidate
+    case vetoed(NodeName, [TopologyPlan.Finding])
+    /// No replica could take over now; what forbids each.
+    case noCandidate([TopologyPlan.Finding])
     case busy
 }
 
@@ -73,7 +73,7 @@ extension Node {
     }
 
     /// Who takes over: the one asked for, or the one that is furthest of those that may.
-    private func heir(
+    func heir(
         from: NodeName, to candidate: NodeName?
     ) throws(SwitchoverRefusal) -> NodeRecord {
         guard state.committer != nil, let document = state.document else {
@@ -87,17 +87,24 @@ extension Node {
                 let report = reports.first(where: { $0.name == candidate.rawValue })
             else { throw .unknownNode(candidate) }
             let vetoes = SwitchoverRule.vetoes(report, document.role(of: record.number))
-            guard vetoes.isEmpty else { throw .vetoed(candidate, vetoes) }
+            guard vetoes.isEmpty else {
+                throw .vetoed(candidate, vetoes.map { report.finding(of: $0) })
+            }
             return record
         }
-        let able = reports.filter { report in
-            NodeName(report.name).flatMap { document.node(named: $0) }.map {
-                SwitchoverRule.vetoes(report, document.role(of: $0.number)).isEmpty
-            } ?? false
+        var able: [NodeReport] = []
+        var vetoes: [TopologyPlan.Finding] = []
+        for report in reports where report.name != name.rawValue {
+            guard let record = NodeName(report.name).flatMap({ document.node(named: $0) }) else {
+                continue
+            }
+            let found = SwitchoverRule.vetoes(report, document.role(of: record.number))
+            if found.isEmpty { able.append(report) }
+            vetoes += found.map { report.finding(of: $0) }
         }
         let best = able.max { ($0.position?.index ?? .zero) < ($1.position?.index ?? .zero) }
         guard let best = best.flatMap({ NodeName($0.name) }).flatMap({ document.node(named: $0) })
-        else { throw .noCandidate }
+        else { throw .noCandidate(vetoes) }
         return best
     }
 
@@ -121,7 +128,8 @@ extension Node {
             enter("catch-up", switchover)
             try awaitHeir(switchover, until: switchover.deadline)
             enter("hold", switchover)
-            let holdEnds = min(switchover.deadline, .now() + Node.holdMax)
+            let heldAt = MonotonicTime.now()
+            let holdEnds = min(switchover.deadline, heldAt + Node.holdMax)
             state.isHandingOver = true
             waits.poke()
             guard switchover.committer.hold(until: holdEnds) else {
@@ -129,7 +137,7 @@ extension Node {
             }
             try awaitHeir(switchover, until: holdEnds)
             enter("handover", switchover)
-            try handOver(switchover)
+            try handOver(switchover, heldAt: heldAt)
             enter("spread", switchover)
             peers.pokeAll()
             log(.warning, "handed over", ["to": switchover.heir.name.rawValue])
@@ -188,7 +196,9 @@ extension Node {
     }
 
     /// The point of no return, on the control loop: no other change of the role comes in between.
-    private func handOver(_ switchover: Switchover) throws(Abort) {
+    private func handOver(
+        _ switchover: Switchover, heldAt: MonotonicTime
+    ) throws(Abort) {
         let heir = switchover.heir.number
         let outcome = control.run(within: .seconds(2)) { [self] () -> Abort? in
             guard state.committer === switchover.committer, let engine = state.engine,
@@ -198,9 +208,19 @@ extension Node {
                 return Abort(
                     state: .cancelled, code: "cancelled", detail: "cancelled before the handover")
             }
-            let reign = Reign(term: highestTerm(document) + 1, holder: heir)
+            guard let term = NextTerm.above(highestTerm(document)) else {
+                return Abort(
+                    code: "terms-exhausted", detail: NextTerm.exhausted(highestTerm(document)))
+            }
+            let reign = Reign(term: term, holder: heir)
+            // The new primary ends it, and adds its part.
+            var operation = switchover.operation
+            operation.result =
+                SwitchoverResult(
+                    from: name.rawValue, to: operation.subject, held: .now() - heldAt
+                ).text
             let change = ChangeTopology(
-                changedBy: switchover.operation.createdBy, reason: switchover.operation.reason,
+                changedBy: operation.createdBy, reason: operation.reason, operation: operation,
                 isHandover: true
             ) { current, _, note in
                 current.movingPrimary(to: heir, reign: reign, note: note)
@@ -232,8 +252,12 @@ extension Node {
         ended.finishedAt = .now()
         ended.errorCode = abort.code
         ended.errorDetail = abort.detail
-        tracker.fail(ended.id)
-        submit(PutOperation(ended), needsSpace: false) { [self] _ in waits.poke() }
+        ended.result = OperationResult.ended(at: tracker.end(ended.id, abort.state))
+        submit(PutOperation(ended), needsSpace: false) { [self, ended] result in
+            // Whoever reigns now may not have heard that it began: this node tells how it ended.
+            if case .failure = result { keepLocal(ended) }
+            waits.poke()
+        }
     }
 
     // MARK: - The candidate's side
@@ -244,9 +268,8 @@ extension Node {
     /// - Returns: Whether it did. On the control loop.
     func takeHandover(_ document: TopologyDocument, _ number: NodeNumber) -> Bool {
         guard let engine = state.engine, let granted = engine.state.catalog.topology,
-            granted.version == document.version, granted.reign.holder == number,
-            engine.state.header.reign < granted.reign,
-            state.facts.promised.map({ $0 < granted.reign }) ?? true
+            granted.version == document.version,
+            grants(granted, to: number, after: engine.state.header.reign)
         else { return false }
         if case .replica(let session?) = state.role { session.stop() }
         _ = state.beginSession()
@@ -260,6 +283,9 @@ extension Node {
         state.isUnconfirmed = false
         state.setRole(.primary(Committer(engine: engine, reign: granted.reign)))
         state.note(nil)
+        if let appliedAt = topologyAppliedAt.withLock({ $0 }) {
+            tracker.noteTakeOver(.now() - appliedAt)
+        }
         peers.pokeAll()
         control.poke()
         log(.info, "took over", ["reign": "\(granted.reign)"])

@@ -20,12 +20,15 @@ public import Topology
 /// | `Node+Members` | adding, removing and moving nodes |
 /// | `Node+Promise`, `Node+Bid` | promises, and what whoever wants to reign does with them |
 /// | `Node+Failover`, `Node+Boot` | who bids: a candidate, and a former primary after its restart |
-/// | `Node+Switchover` | handing over as planned, and taking over |
+/// | `Node+FailoverRules` | what forbids a failover, and what it may cost |
+/// | `Node+Switchover`, `Node+TakingOver` | handing over as planned, and taking over |
 /// | `Node+Fork` | a detached node as the primary of a cluster of its own |
 /// | `Node+Claim` | following another node by the own decision |
 /// | `Node+Limits` | what an operator sets for this node alone |
 /// | `Node+Feeding` | what the source's end of replication needs of the node |
 /// | `Alarms/Node+Alarms` | what is wrong and does not mend itself |
+/// | `Plans/` | what changes of the topology would do, and what forbids them |
+/// | `Operations/` | changes that take time, each with how it ended |
 /// | `Status/Node+Report`, `Status/Node+Sync` | what is told about all of this |
 public final class Node: Sendable {
     public let options: NodeOptions
@@ -38,11 +41,14 @@ public final class Node: Sendable {
     let peers: PeerWatches
     let drift = DriftMemory()
     let tracker = OperationTracker()
+    let parked = TakeoverQueue()
     let maintenance: Maintenance
     let alarms = Monitor(AlarmBook())
     let catalogs = Monitor(CatalogHistory())
     /// Since when replicas have promised a reign above this primary's.
     let heldUp = Monitor<MonotonicTime?>(nil)
+    /// When the newest topology document came with an entry.
+    let topologyAppliedAt = Monitor<MonotonicTime?>(nil)
     let startedAt = MonotonicTime.now()
     /// Values that this node has removed because their time had come, as primary.
     public let expiredKeys = Atomic<UInt64>(0)

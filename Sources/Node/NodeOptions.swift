@@ -26,6 +26,8 @@ public struct NodeOptions: Sendable {
     public var inSyncLag: Duration = .milliseconds(1000)
     /// Writes that need space are refused when the disk has less left than this.
     public var diskReserveBytes: UInt64 = 256 << 20
+    /// What a primary does with writes while it hears no configured replica.
+    public var isolatedWrites = IsolatedWrites.serve
     /// How long a former primary waits for peers that do not answer, when its machine has rebooted.
     public var recoverTimeout: Duration = .seconds(10)
     /// Bytes per second of a full sync; nil is as fast as it goes. What the API has set stands above.
@@ -34,6 +36,9 @@ public struct NodeOptions: Sendable {
     public static let fullSyncRates: ClosedRange<UInt64> = 1...((1 << 53) - 1)
     /// One line for an event: a constant message and what belongs to it.
     public var log: @Sendable (LogLevel, String, [String: String]) -> Void = { _, _, _ in }
+
+    /// The raw values are those of `--isolated-writes`.
+    public enum IsolatedWrites: String, Sendable { case serve, refuse }
 
     public enum LogLevel: Sendable { case info, warning, error }
 

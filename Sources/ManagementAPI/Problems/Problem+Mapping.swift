@@ -111,6 +111,11 @@ extension Problem {
             ).with("free_bytes", JSONValue(free)).with("reserve_bytes", JSONValue(reserve))
         case .acksTimeout(let outcome, let obstacle):
             self = .acksTimeout(outcome, obstacle)
+        case .isolated:
+            self = Problem(
+                503, "isolated",
+                "No configured replica has been heard for 3 s, so another node may reign, and this one was started with --isolated-writes refuse. Nothing was done. Start a replica, or remove those that are gone."
+            ).with(header: "Retry-After", "1")
         }
     }
 
@@ -195,25 +200,24 @@ extension Problem {
     }
 
     init(_ refusal: FailoverRefusal) {
-        switch refusal {
-        case .vetoed(let vetoes):
-            self = Problem.conflict(
-                "vetoed", "This node must not become primary now; see vetoes. Nothing was done."
-            ).with(
-                "vetoes",
-                .array(vetoes.map { ["code": .string($0.code), "detail": .string($0.detail)] }))
-        case .mayLoseData(let risk):
-            self = .conflict(
-                "data-loss-possible",
-                "\(Sentence.of(risk)) Send accept_data_loss true to do it all the same. Nothing was done."
+        self = .forbidden(by: refusal.vetoes, "This node must not become primary now; see vetoes.")
+    }
+
+    /// One rule that stands for itself is told by its own code, any others as `vetoed`.
+    private static func forbidden(
+        by vetoes: [TopologyPlan.Finding], _ summary: String
+    ) -> Problem {
+        let speaking = ["is-primary", "not-member", "failover-running", "data-loss-possible"]
+        let problem: Problem
+        if vetoes.count == 1, let only = vetoes.first, speaking.contains(only.code.rawValue) {
+            problem = .conflict(
+                only.code.rawValue,
+                "\(Sentence.of(only.detail)) What to do: \(Sentence.of(only.remedy)) Nothing was done."
             )
-        case .isPrimary:
-            self = .conflict("is-primary", "This node is the primary already.")
-        case .notMember:
-            self = .conflict("not-member", "This node belongs to no cluster and has no state yet.")
-        case .busy:
-            self = .conflict("failover-running", "A failover to this node runs already.")
+        } else {
+            problem = .conflict("vetoed", "\(summary) Nothing was done.")
         }
+        return problem.with("vetoes", .array(vetoes.map(\.json)))
     }
 
     init(_ refusal: SwitchoverRefusal) {
@@ -235,15 +239,12 @@ extension Problem {
         case .alreadyPrimary(let name):
             self = .conflict("is-primary", "\(name) is the primary already. Nothing was done.")
         case .vetoed(let name, let vetoes):
+            self = .forbidden(by: vetoes, "\(name) must not take over now; see vetoes.")
+        case .noCandidate(let vetoes):
             self = Problem.conflict(
-                "vetoed", "\(name) must not take over now; see vetoes. Nothing was done."
-            ).with(
-                "vetoes",
-                .array(vetoes.map { ["code": .string($0.code), "detail": .string($0.detail)] }))
-        case .noCandidate:
-            self = .conflict(
                 "no-candidate",
-                "No replica streams and is up to date, so none can take over. Nothing was done.")
+                "No replica streams and is up to date, so none can take over; see vetoes. Nothing was done."
+            ).with("vetoes", .array(vetoes.map(\.json)))
         case .busy:
             self = .conflict(
                 "switchover-running", "A switchover runs already; see /v1/operations.")

@@ -51,11 +51,7 @@ extension Call {
             case .unmet(let predicates):
                 respond(unmet(predicates, after: request.timeout, current()))
             case .operationFailed:
-                respond(
-                    Problem.conflict(
-                        "operation-failed",
-                        "The operation has ended, but did not succeed; current says why."
-                    ).with("current", .orNull(current())))
+                respond(operationFailed(current()))
             case .gone:
                 respond(gone(subject))
             case .stopping:
@@ -70,7 +66,13 @@ extension Call {
         return .later
     }
 
-    private func unmet(
+    func operationFailed(_ current: JSONValue?) -> Problem {
+        Problem.conflict(
+            "operation-failed", "The operation has ended, but did not succeed; current says why."
+        ).with("current", .orNull(current))
+    }
+
+    func unmet(
         _ predicates: [WaitPredicate], after timeout: Duration, _ current: JSONValue?
     ) -> Problem {
         Problem(
@@ -80,7 +82,7 @@ extension Call {
             .with("current", .orNull(current))
     }
 
-    private func gone(_ subject: WaitSubject) -> Problem {
+    func gone(_ subject: WaitSubject) -> Problem {
         switch subject {
         case .sync: .notReady("The state of the cluster is not known.")
         case .node: .notFound("There is no such node. GET /v1/nodes lists them.")

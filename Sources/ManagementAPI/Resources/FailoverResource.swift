@@ -9,7 +9,8 @@ enum FailoverResource {
     static let routes: [Route] = [
         Route(
             .post, "/v1/topology/failover", .topologyForce,
-            body: .json(bytesMax: Route.BodyRule.jsonBytesMax), failOver)
+            body: .json(bytesMax: Route.BodyRule.jsonBytesMax), query: [DryRun.parameter],
+            failOver)
     ]
 
     private static func failOver(_ call: Call) throws(Problem) -> Route.Outcome {
@@ -26,6 +27,12 @@ enum FailoverResource {
             throw .conflict(
                 "not-the-candidate",
                 "This node is \(own). A failover is sent to the node that shall become primary.")
+        }
+        guard try !call.isDryRun() else {
+            call.node.planFailover(acceptDataLoss: acceptsDataLoss) {
+                call.respond(DryRun.answer($0))
+            }
+            return .later
         }
         call.node.failOver(
             acceptDataLoss: acceptsDataLoss, changedBy: call.caller.label, reason: reason

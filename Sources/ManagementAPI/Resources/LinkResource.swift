@@ -53,7 +53,13 @@ enum LinkResource {
                 link.needsFullSync ? FullSyncReason.positionNotRetained.rawValue : nil),
             "attempt": .null,
             "last_error": .orNull(link.trouble),
+            "last_error_code": .orNull(link.trouble == nil ? nil : code(of: link)),
         ]
+    }
+
+    /// Of what a link suffers from at its source.
+    private static func code(of link: LinkStatus) -> String {
+        link.needsFullSync ? FullSyncReason.positionNotRetained.rawValue : "stalled"
     }
 
     /// This node is the replica.
@@ -75,6 +81,7 @@ enum LinkResource {
             "full_sync_needed": .orNull(status.fullSync?.reason.rawValue),
             "attempt": JSONValue(status.attempt),
             "last_error": .orNull(report.lastError?.text),
+            "last_error_code": .orNull(report.lastError?.code),
         ]
     }
 }

@@ -1,3 +1,4 @@
+import HTTPServer
 import JSON
 import Node
 import Topology
@@ -23,7 +24,7 @@ extension NodeChanges {
     }
 
     static func limitFullSync(
-        _ call: Call, _ rate: SyncRate, isAlone: Bool
+        _ call: Call, _ rate: SyncRate, isAlone: Bool, isDryRun: Bool
     ) throws(Problem) -> Route.Outcome {
         guard isAlone else {
             throw .validationFailed([
@@ -45,6 +46,13 @@ extension NodeChanges {
             case .asStarted: nil
             case .bytesPerSecond(let bytes): bytes
             }
+        if isDryRun {
+            let limit = bytes.map { "\($0) bytes a second at most" } ?? "as it was started"
+            let step = TopologyPlan.Step(
+                .limitFullSync, call.node.name,
+                "\(limit), the running one too; kept in its node.json")
+            return .response(DryRun.answer(TopologyPlan(steps: [step])))
+        }
         call.node.limitFullSync(bytesPerSecondMax: bytes) { failure in
             if let failure {
                 call.respond(.internalError("The limit cannot be kept: \(Sentence.of(failure))"))

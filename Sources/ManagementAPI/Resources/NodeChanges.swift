@@ -17,17 +17,18 @@ enum NodeFields {
 enum NodeChanges {
     static let routes: [Route] = [
         Route(
-            .post, "/v1/nodes", .topologyWrite, body: body, effect: .changes(needsSpace: false), add
-        ),
+            .post, "/v1/nodes", .topologyWrite, body: body, query: [DryRun.parameter],
+            effect: .changes(needsSpace: false), add),
         // Not refused early by a replica: a claim is its own.
         Route(
-            .patch, "/v1/nodes/{name}", .topologyWrite, body: body, query: [Route.redirect], change),
+            .patch, "/v1/nodes/{name}", .topologyWrite, body: body,
+            query: [DryRun.parameter, Route.redirect], change),
         Route(
-            .delete, "/v1/nodes/{name}", .topologyWrite, effect: .changes(needsSpace: false), remove
-        ),
+            .delete, "/v1/nodes/{name}", .topologyWrite, query: [DryRun.parameter],
+            effect: .changes(needsSpace: false), remove),
         Route(
-            .post, "/v1/nodes/{name}/resync", .topologyWrite, effect: .changes(needsSpace: false),
-            resync),
+            .post, "/v1/nodes/{name}/resync", .topologyWrite, query: [DryRun.parameter],
+            effect: .changes(needsSpace: false), resync),
     ]
 
     private static let body = Route.BodyRule.json(bytesMax: Route.BodyRule.jsonBytesMax)
@@ -46,9 +47,21 @@ enum NodeChanges {
         let discardsData = fields.flag("discard_data") ?? false
         try faults.check()
         guard let address else { throw .validationFailed(faults.faults) }
+        let reason = try call.changeReason()
+        guard try !call.isDryRun() else {
+            call.node.planAdd(
+                at: address, name: name, upstream: upstream, discardData: discardsData
+            ) { result in
+                switch result {
+                case .success(let plan): call.respond(DryRun.answer(plan))
+                case .failure(let failure): call.respond(call.problem(failure))
+                }
+            }
+            return .later
+        }
         return add(
             call, at: address, name: name, upstream: upstream, discardsData: discardsData,
-            changedBy: call.caller.label, reason: try call.changeReason())
+            changedBy: call.caller.label, reason: reason)
     }
 
     static func add(
@@ -77,18 +90,16 @@ enum NodeChanges {
 
     private static func resync(_ call: Call) throws(Problem) -> Route.Outcome {
         let member = try call.member()
-        switch call.node.document?.role(of: member.number) {
-        case .replica: break
-        case .primary:
+        let reason = try call.changeReason()
+        let isDryRun = try call.isDryRun()
+        if let refusal = call.node.resyncRefusal(of: member) {
+            if isDryRun { return .response(DryRun.answer(TopologyPlan(blockers: [refusal]))) }
             throw .conflict(
-                "node-is-primary", "\(member.name) is the primary: there is nobody to sync it from."
-            )
-        case nil:
-            throw .conflict(
-                "node-without-role",
-                "\(member.name) follows nobody. PATCH it with an upstream first.")
+                refusal.code.rawValue,
+                "\(Sentence.of(refusal.detail)) What to do: \(Sentence.of(refusal.remedy))")
         }
-        call.node.resync(member, changedBy: call.caller.label, reason: try call.changeReason()) {
+        if isDryRun { return .response(DryRun.answer(call.node.planResync(of: member.number))) }
+        call.node.resync(member, changedBy: call.caller.label, reason: reason) {
             switch $0 {
             case .success(let operation): call.respond(started(call, operation))
             case .failure(let failure): call.respond(call.problem(failure))
@@ -110,30 +121,37 @@ enum NodeChanges {
         let claims = fields.flag("claim") ?? false
         let rate = syncRate(of: fields)
         try faults.check()
+        let isDryRun = try call.isDryRun()
         if let rate {
             return try limitFullSync(
-                call, rate, isAlone: address == nil && upstream == nil && !claims)
+                call, rate, isAlone: address == nil && upstream == nil && !claims,
+                isDryRun: isDryRun)
         }
-        if claims { return try claim(call, upstream, isAlone: address == nil) }
+        if claims { return try claim(call, upstream, isAlone: address == nil, isDryRun: isDryRun) }
         if let failure = call.node.earlyRefusal(needsSpace: false) { throw call.problem(failure) }
-        if let address, let refusal = call.node.refusal(of: address) {
-            throw Problem(.addressNotAllowed(refusal))
-        }
         let member = try call.member()
-        let parent = try upstream.map { name throws(Problem) in
-            guard let record = call.node.document?.node(named: name) else {
-                let fault = Problem.Fault(
-                    pointer: "/upstream", code: TopologyFault.Code.unknownNode.rawValue,
-                    detail: "There is no node \(name).")
-                throw .validationFailed([fault])
+        let reason = try call.changeReason()
+        @Sendable func make(
+            _ document: TopologyDocument, _ next: NodeNumber, _ note: ChangeNote
+        ) -> Result<TopologyChange, TopologyFaults> {
+            var parent: NodeNumber?
+            if let upstream {
+                guard let record = document.node(named: upstream) else {
+                    let fault = TopologyFault(
+                        "/upstream", .unknownNode, "there is no node \(upstream)")
+                    return .failure(TopologyFaults([fault]))
+                }
+                parent = record.number
             }
-            return record.number
+            return document.updating(member.number, address: address, upstream: parent, note: note)
         }
-        let change = ChangeTopology(
-            changedBy: call.caller.label, reason: try call.changeReason()
-        ) { document, _, note in
-            document.updating(member.number, address: address, upstream: parent, note: note)
+        if let address, let refusal = call.node.refusal(of: address) {
+            guard isDryRun else { throw Problem(.addressNotAllowed(refusal)) }
+            let blockers = [MemberFailure.addressFinding(refusal)]
+            return .response(DryRun.answer(TopologyPlan(blockers: blockers)))
         }
+        if isDryRun { return try call.plan(make) }
+        let change = ChangeTopology(changedBy: call.caller.label, reason: reason, make: make)
         return submit(call, change) { _ in
             .json(call.report(of: member.name.rawValue)?.json ?? .null)
         }
@@ -141,7 +159,7 @@ enum NodeChanges {
 
     /// A replica follows another node by its own decision.
     private static func claim(
-        _ call: Call, _ upstream: NodeName?, isAlone: Bool
+        _ call: Call, _ upstream: NodeName?, isAlone: Bool, isDryRun: Bool
     ) throws(Problem) -> Route.Outcome {
         guard let upstream, isAlone else {
             throw .validationFailed([
@@ -155,6 +173,7 @@ enum NodeChanges {
             throw .invalidArgument(
                 "A claim is made at the node itself: PATCH /v1/nodes/self there.")
         }
+        if isDryRun { return .response(DryRun.answer(call.node.planClaim(upstream: upstream))) }
         call.node.claim(upstream: upstream) { result in
             switch result {
             case .success: call.respond(.json(call.report(of: own)?.json ?? .null))
@@ -168,11 +187,14 @@ enum NodeChanges {
 
     private static func remove(_ call: Call) throws(Problem) -> Route.Outcome {
         let member = try call.member()
-        let change = ChangeTopology(
-            changedBy: call.caller.label, reason: try call.changeReason()
-        ) { document, _, note in
+        let reason = try call.changeReason()
+        @Sendable func make(
+            _ document: TopologyDocument, _ next: NodeNumber, _ note: ChangeNote
+        ) -> Result<TopologyChange, TopologyFaults> {
             document.removing(member.number, note: note)
         }
+        if try call.isDryRun() { return try call.plan(make) }
+        let change = ChangeTopology(changedBy: call.caller.label, reason: reason, make: make)
         return submit(call, change) { .position($0.position) }
     }
 

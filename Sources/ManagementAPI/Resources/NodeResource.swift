@@ -21,9 +21,15 @@ enum NodeResource {
 
     private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
         let name = call.parameter("name")
-        return try call.answer(.node(name), admitted: "applied>=N and state=streaming") {
-            call.report(of: name)?.json
+        let admitted = "applied>=N and state=streaming"
+        let known = { @Sendable in call.report(of: name)?.json }
+        if known() == nil, NodeName(name) != nil {
+            // Its predicates are held against what this node knows, as soon as it does.
+            return try call.askPeers(
+                about: .node(name), "/replication/nodes/\(name)", admitted: admitted, known: known
+            ) { _ in .unmet }
         }
+        return try call.answer(.node(name), admitted: admitted, known)
     }
 }
 

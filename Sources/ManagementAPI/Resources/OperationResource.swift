@@ -40,8 +40,34 @@ enum OperationResource {
 
     private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
         let id = call.parameter("id")
-        _ = try call.engine()
-        return try call.answer(.operation(id), admitted: "done") { call.node.operation(id)?.json }
+        let known = { @Sendable in call.node.operation(id)?.json }
+        if known() == nil, isIdentifier(id) {
+            return try call.askPeers(
+                about: .operation(id), "/replication/operations/\(id)", admitted: "done",
+                known: known
+            ) { told in
+                switch told["state"]?.stringValue {
+                case "succeeded": .met
+                case "failed", "cancelled": .failed
+                default: .unmet
+                }
+            }
+        }
+        return try call.answer(.operation(id), admitted: "done", known)
+    }
+
+    /// Others are no operation's, whoever is asked.
+    private static func isIdentifier(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"),
+                    UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+                    true
+                default: false
+                }
+            }
     }
 
     private static func cancel(_ call: Call) throws(Problem) -> Route.Outcome {
@@ -97,11 +123,24 @@ extension OperationView {
             "reason": .orNull(record.reason), "created_by": .string(record.createdBy),
             "created_at": .string(record.createdAt.rfc3339),
             "finished_at": .orNull(record.finishedAt?.rfc3339),
-            "result": record.state == .succeeded ? ["node": .string(record.subject)] : .null,
+            "result": resultJSON,
             "error": record.errorCode.map { code in
-                ["code": .string(code), "detail": .string(Sentence.of(record.errorDetail ?? ""))]
+                var error: JSONObject = [
+                    "code": .string(code), "detail": .string(Sentence.of(record.errorDetail ?? "")),
+                ]
+                if let vetoes { error["vetoes"] = vetoes }
+                return .object(error)
             } ?? .null,
         ]
+    }
+}
+
+extension OperationView {
+    private var resultJSON: JSONValue {
+        guard record.state == .succeeded else { return .null }
+        var members: JSONObject = ["node": .string(record.subject)]
+        for (name, value) in result?.objectValue?.members ?? [] { members[name] = value }
+        return .object(members)
     }
 }
 

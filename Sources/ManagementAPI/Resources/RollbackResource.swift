@@ -1,6 +1,7 @@
 import Engine
 import HTTPServer
 import JSON
+import Log
 import Node
 import Platform
 import Topology
@@ -10,7 +11,7 @@ enum RollbackResource {
     static let routes: [Route] = [
         Route(
             .post, "/v1/topology/rollback", .topologyWrite,
-            body: .json(bytesMax: Route.BodyRule.jsonBytesMax),
+            body: .json(bytesMax: Route.BodyRule.jsonBytesMax), query: [DryRun.parameter],
             effect: .changes(needsSpace: false), rollBack)
     ]
 
@@ -21,26 +22,33 @@ enum RollbackResource {
         let reason = fields.reason()
         try faults.check()
         guard let generation else { throw .validationFailed(faults.faults) }
-        let old = try call.engine().state.catalog.topology(of: Generation(UInt64(generation)))
-        guard let old else {
-            throw .validationFailed([
-                Problem.Fault(
-                    pointer: "/to_generation", code: "unknown-generation",
-                    detail:
-                        "There is no generation \(generation), or it is kept no more. GET /v1/topology/history lists them."
-                )
-            ])
+        let isDryRun = try call.isDryRun()
+        guard
+            let old = try call.engine().state.catalog.topology(
+                of: Generation(UInt64(generation)))
+        else {
+            let fault = TopologyFault(
+                "/to_generation", .unknownGeneration,
+                "there is no generation \(generation), or it is kept no more; GET /v1/topology/history lists them"
+            )
+            guard isDryRun else { throw Problem([fault]) }
+            let plan = TopologyPlan(blockedBy: TopologyFaults([fault]))
+            return .response(DryRun.answer(plan))
         }
+        @Sendable func make(
+            _ document: TopologyDocument, _ next: NodeNumber, _ note: ChangeNote
+        ) -> Result<TopologyChange, TopologyFaults> {
+            document.restoring(old, nextNumber: next, note: note)
+        }
+        if isDryRun { return try call.plan(make) }
         let header = try call.changeReason()
         let operation = OperationRecord(
             id: Node.newOperationID(), type: "rollback", state: .running,
             subject: call.node.name.rawValue, createdAt: .now(), createdBy: call.caller.label,
             reason: reason ?? header)
         let change = ChangeTopology(
-            changedBy: operation.createdBy, reason: operation.reason, operation: operation
-        ) { document, nextNumber, note in
-            document.restoring(old, nextNumber: nextNumber, note: note)
-        }
+            changedBy: operation.createdBy, reason: operation.reason, operation: operation,
+            make: make)
         call.node.changeTopology(change) { result in
             switch result {
             case .success: call.respond(NodeChanges.started(call, operation))

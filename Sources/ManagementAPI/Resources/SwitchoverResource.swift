@@ -9,7 +9,7 @@ enum SwitchoverResource {
     static let routes: [Route] = [
         Route(
             .post, "/v1/topology/switchover", .topologyWrite,
-            body: .json(bytesMax: Route.BodyRule.jsonBytesMax),
+            body: .json(bytesMax: Route.BodyRule.jsonBytesMax), query: [DryRun.parameter],
             effect: .changes(needsSpace: false), switchOver)
     ]
 
@@ -29,9 +29,13 @@ enum SwitchoverResource {
         try faults.check()
         guard let from else { throw .validationFailed(faults.faults) }
         let header = try call.changeReason()
+        let patience = timeout.map { Duration.milliseconds($0) } ?? Node.switchoverTimeout
+        guard try !call.isDryRun() else {
+            let plan = call.node.planSwitchover(from: from, to: to, timeout: patience)
+            return .response(DryRun.answer(plan))
+        }
         call.node.switchOver(
-            from: from, to: to,
-            timeout: timeout.map { .milliseconds($0) } ?? Node.switchoverTimeout,
+            from: from, to: to, timeout: patience,
             changedBy: call.caller.label, reason: reason ?? header
         ) { result in
             switch result {

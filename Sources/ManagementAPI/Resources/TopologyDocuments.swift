@@ -73,35 +73,3 @@ extension TopologyRequest {
             reason: optionalText("reason"))
     }
 }
-
-extension TopologyPlan {
-    var json: JSONValue {
-        [
-            "steps": .array(
-                steps.map {
-                    [
-                        "code": .string($0.code.rawValue), "node": .orNull($0.node?.rawValue),
-                        "detail": .string($0.detail),
-                    ]
-                }),
-            "risks": .array(risks.map(\.json)), "blockers": .array(blockers.map(\.json)),
-        ]
-    }
-}
-
-extension TopologyPlan.Finding {
-    fileprivate var json: JSONValue {
-        [
-            "code": .string(code.rawValue), "node": .orNull(node?.rawValue),
-            "detail": .string(detail),
-            "evidence": .array(
-                evidence.map {
-                    [
-                        "name": .string($0.name), "value": .number($0.value),
-                        "measured": .bool($0.isMeasured),
-                    ]
-                }),
-            "remedy": .string(remedy),
-        ]
-    }
-}

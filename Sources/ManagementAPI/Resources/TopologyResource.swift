@@ -76,43 +76,10 @@ enum TopologyResource {
         guard condition.matchesStrongly(etag) else {
             throw Problem(Refusal.topologyChanged(document), lineage: lineage)
         }
-        let next = call.node.engine?.state.catalog.nextNodeNumber
-        let change = document.applying(
-            request, nextNumber: NodeNumber(rawValue: next ?? 1),
-            note: ChangeNote(at: .now(), by: call.caller.label))
-        let sync = call.node.sync()
-        let plan = document.plan(
-            for: change, observations: observations(sync, document), facts: facts(call.node, sync))
-        return .response(.json(plan.json, headers: [("ETag", etag)]))
-    }
-
-    /// What is known of the nodes, as plans want it.
-    private static func observations(
-        _ sync: SyncReport, _ document: TopologyDocument
-    ) -> [NodeObservation] {
-        sync.nodes.compactMap { report in
-            guard let name = NodeName(report.name), let record = document.node(named: name),
-                let observedAt = report.observedAt
-            else { return nil }
-            let upstream = report.running?.upstream.flatMap { NodeName($0) }
-            return NodeObservation(
-                number: record.number, name: name, isReachable: report.running != nil,
-                isSameLineage: report.vetoes.contains { $0.code == "not-taken-in" } ? false : nil,
-                role: report.running?.role, state: report.running?.state,
-                upstream: upstream.flatMap { document.node(named: $0)?.number },
-                applied: report.position?.index, observedAt: observedAt)
+        let plan = call.node.plan { document, nextNumber, note in
+            document.applying(request, nextNumber: nextNumber, note: note)
         }
-    }
-
-    private static func facts(_ node: Node, _ sync: SyncReport) -> PlanningFacts {
-        let lastSync = sync.nodes.compactMap(\.lastFullSync).max { $0.finishedAt < $1.finishedAt }
-        let rate = lastSync.flatMap { sync in
-            sync.seconds > 0 ? UInt64(exactly: (Double(sync.bytes) / sync.seconds).rounded()) : nil
-        }
-        return PlanningFacts(
-            now: .now(), lastIndex: sync.logLast, firstIndex: sync.logFirst,
-            dataBytes: node.engine.map { $0.databaseBytes + $0.memtableBytes },
-            syncBytesPerSecond: rate)
+        return .response(.json(plan?.json ?? .null, headers: [("ETag", etag)]))
     }
 }
 

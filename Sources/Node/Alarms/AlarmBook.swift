@@ -75,4 +75,8 @@ public enum AlarmCode: String, CaseIterable, Sendable {
     case positionNotRetained = "position-not-retained"
     /// The primary has not answered this node for some seconds.
     case primaryUnreachable = "primary-unreachable"
+    /// Fewer replicas are linked with the primary than each write waits for.
+    case replicasMissing = "replicas-missing"
+    /// The primary refuses writes, for it hears no replica.
+    case isolated
 }

@@ -18,6 +18,7 @@ extension Node {
         judgeReplicas(document, &verdicts)
         judgeRetention(document, &verdicts)
         judgePrimary(document, &verdicts)
+        judgeWrites(document, &verdicts)
         let changes = alarms.withLock { $0.take(verdicts, at: .now()) }
         if changes.isEmpty { return }
         for change in changes {
@@ -91,6 +92,10 @@ extension Node {
             return
                 "\(start); if it is lost: curl -X POST \(candidate.address.url)/v1/topology/failover "
                 + "-H 'Content-Type: application/json' -d '{\"to\":\"\(candidate.name)\",\"reason\":\"\(name) is lost\"}'"
+        case .replicasMissing:
+            return "start the missing replicas, add others, or lower min_in_sync_replicas"
+        case .isolated:
+            return "start a replica or mend the way to it, or remove those that are gone"
         }
     }
 

@@ -1,3 +1,4 @@
+import Engine
 import JSON
 public import Log
 public import Platform
@@ -32,6 +33,10 @@ public struct NodeFacts: Equatable, Sendable {
     public var divergedEntries: UInt64 = 0
     /// Of a full sync that this node receives; stands above what it was started with.
     public var fullSyncBytesPerSecondMax: UInt64?
+    /// Operations of this node that the log does not have: those that run without the right to
+    /// append, and the ends of those that came to nothing.
+    var operations: [OperationRecord] = []
+    static let operationsMax = 16
 
     /// A change of the own upstream while the primary is gone. It grants no right to append, and
     /// ends with the first document that is newer than the one it was made against.
@@ -109,6 +114,7 @@ extension NodeFacts {
             } ?? .null,
             "diverged_entries": JSONValue(divergedEntries),
             "full_sync_max_bytes_per_second": .orNull(fullSyncBytesPerSecondMax),
+            "operations": .array(operations.map(\.fileJSON)),
         ]
     }
 
@@ -134,6 +140,8 @@ extension NodeFacts {
         divergedEntries = json["diverged_entries"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
         fullSyncBytesPerSecondMax = json["full_sync_max_bytes_per_second"]?.unsigned
         lastFullSync = json["last_full_sync"].flatMap(FinishedSync.init(fileJSON:))
+        operations = (json["operations"]?.arrayValue ?? []).compactMap(
+            OperationRecord.init(fileJSON:))
         if let name = json["staged"]?["incarnation"]?.stringValue,
             let sync = json["staged"]?["sync"].flatMap(FinishedSync.init(fileJSON:))
         {

@@ -1,5 +1,6 @@
 import Engine
 import Platform
+import Topology
 
 /// Operations of a node without the right to append: a failover is one until its reign is open.
 extension OperationTracker {
@@ -24,17 +25,24 @@ extension OperationTracker {
         }
     }
 
+    var runsLocal: Bool {
+        tracked.withLock { $0.local.values.contains { $0.state == .running } }
+    }
+
     func enterLocal(_ id: String, _ step: String) {
         tracked.withLock { $0.byID[id]?.enter(step, deadline: nil, at: .now()) }
     }
 
-    func failLocal(_ id: String, code: String, detail: String) {
+    func failLocal(
+        _ id: String, code: String, detail: String, _ vetoes: [TopologyPlan.Finding] = []
+    ) {
         tracked.withLock { tracked in
+            let step = tracked.byID[id]?.end(.failed)
             tracked.local[id]?.state = .failed
             tracked.local[id]?.finishedAt = .now()
             tracked.local[id]?.errorCode = code
             tracked.local[id]?.errorDetail = detail
-            tracked.byID[id]?.end(succeeded: false)
+            tracked.local[id]?.result = OperationResult.ended(at: step, vetoes: vetoes)
         }
     }
 
@@ -42,7 +50,20 @@ extension OperationTracker {
     func endLocal(_ id: String) {
         tracked.withLock { tracked in
             tracked.local[id] = nil
-            tracked.byID[id]?.end(succeeded: true)
+            _ = tracked.byID[id]?.end(.succeeded)
+        }
+    }
+
+    /// Keeps the end of an operation that the log will not have.
+    func keepLocal(_ record: OperationRecord) {
+        tracked.withLock { tracked in
+            if tracked.local.count >= OperationTracker.localMax,
+                let oldest = tracked.local.values.filter({ $0.state != .running })
+                    .min(by: { $0.createdAt < $1.createdAt })
+            {
+                tracked.local[oldest.id] = nil
+            }
+            tracked.local[record.id] = record
         }
     }
 

@@ -1,3 +1,4 @@
+import Engine
 import Platform
 import Replication
 
@@ -31,7 +32,15 @@ extension OperationTracker {
         }
     }
 
-    func fail(_ id: String) { tracked.withLock { $0.byID[id]?.end(succeeded: false) } }
+    /// - Returns: The step that it was at.
+    func end(_ id: String, _ state: OperationRecord.State) -> String? {
+        tracked.withLock { $0.byID[id]?.end(state) }
+    }
+
+    /// How long this node took from a handover's entry to the right to append.
+    func noteTakeOver(_ duration: Duration) { tracked.withLock { $0.takeOver = duration } }
+
+    var runsSwitchover: Bool { tracked.withLock { $0.switchover != nil } }
 
     func isCancelled(_ id: String) -> Bool {
         tracked.withLock { $0.switchover?.id == id && $0.switchover?.isCancelled == true }

@@ -1,28 +1,7 @@
-public import Engine
-import JSON
+import Engine
 import Log
-public import Platform
+import Platform
 import Topology
-
-/// An operation as its resource shows it: what the log says of it, and how far it has come.
-public struct OperationView: Sendable {
-    public var record: OperationRecord
-    public var steps: [Step]
-    public var progress: Progress?
-
-    public struct Step: Equatable, Sendable {
-        public var name: String
-        public var state: String
-        public var startedAt: UnixMilliseconds?
-        public var deadlineAt: UnixMilliseconds?
-    }
-
-    public struct Progress: Equatable, Sendable {
-        public var done: UInt64
-        public var total: UInt64?
-        public var unit: String
-    }
-}
 
 /// Follows the operations that run, and ends them. What it knows beyond the log's records is gone
 /// with a restart, and found again by looking at the nodes.
@@ -44,6 +23,8 @@ final class OperationTracker: Sendable {
         /// Bids in a row, of this process, that came to nothing.
         var failedBids = 0
         var switchover: Switchover?
+        /// What this node's last taking over took.
+        var takeOver: Duration?
         /// The resync that this node, as a replica, was asked for last.
         var resync: (id: String, isWanted: Bool)?
     }
@@ -54,36 +35,6 @@ final class OperationTracker: Sendable {
         var isCancelled = false
         /// The handover is being appended: too late to cancel.
         var isClosed = false
-    }
-
-    /// The steps of one operation.
-    struct Course {
-        var steps: [OperationView.Step]
-        var progress: OperationView.Progress?
-        var isEnding = false
-
-        mutating func enter(_ name: String, deadline: UnixMilliseconds?, at now: UnixMilliseconds) {
-            guard let place = steps.firstIndex(where: { $0.name == name }) else { return }
-            for earlier in steps.indices where earlier < place {
-                steps[earlier].state = "succeeded"
-            }
-            if steps[place].state == "pending" {
-                steps[place].state = "running"
-                steps[place].startedAt = now
-                steps[place].deadlineAt = deadline
-            }
-        }
-
-        mutating func end(succeeded: Bool) {
-            for place in steps.indices where steps[place].state != "succeeded" {
-                if succeeded {
-                    steps[place].state = "succeeded"
-                } else if steps[place].state == "running" {
-                    steps[place].state = "failed"
-                }
-            }
-            isEnding = true
-        }
     }
 
     func discardsData(of number: NodeNumber) -> Bool {
@@ -145,40 +96,6 @@ final class OperationTracker: Sendable {
 
     func endResync() { tracked.withLock { $0.resync?.isWanted = false } }
 
-    func view(of record: OperationRecord) -> OperationView {
-        let course = tracked.withLock { $0.byID[record.id] }
-        var steps = course?.steps ?? OperationTracker.steps(of: record)
-        if course == nil && record.state != .running {
-            for place in steps.indices {
-                steps[place].state = record.state == .succeeded ? "succeeded" : "unknown"
-            }
-        }
-        return OperationView(record: record, steps: steps, progress: course?.progress)
-    }
-
-    static func steps(of record: OperationRecord) -> [OperationView.Step] {
-        steps(of: record.type, createdAt: record.createdAt)
-    }
-
-    static func steps(
-        of type: String, createdAt: UnixMilliseconds
-    ) -> [OperationView.Step] {
-        let names =
-            switch type {
-            case "add-node": ["append", "adopt", "sync"]
-            case "failover": ["look", "promises", "tail", "reign", "spread"]
-            case "fork": ["fork"]
-            case "rollback": ["append", "converge"]
-            case "switchover": ["begin", "catch-up", "hold", "handover", "spread"]
-            default: ["request", "sync"]
-            }
-        return names.enumerated().map { place, name in
-            OperationView.Step(
-                name: name, state: place == 0 ? "succeeded" : "pending",
-                startedAt: place == 0 ? createdAt : nil, deadlineAt: nil)
-        }
-    }
-
     /// Looks at every operation that runs. On the control loop.
     func evaluate(_ node: Node) {
         guard node.state.committer != nil, let catalog = node.engine?.state.catalog else { return }
@@ -197,24 +114,29 @@ final class OperationTracker: Sendable {
     }
 
     /// A failover whose node died after its reign had begun has succeeded, whoever notes it. So has a
-    /// switchover whose candidate reigns; one whose node died before is over.
+    /// switchover whose handover is in the log; one whose node died before is over.
     private func endOrphans(_ catalog: Catalog, _ node: Node) {
         let local = Set(localRecords.map(\.id))
-        let running = tracked.withLock { $0.switchover?.id }
-        for record in catalog.operations.values where record.state == .running {
+        let (running, takeOver) = tracked.withLock { ($0.switchover?.id, $0.takeOver) }
+        for var record in catalog.operations.values where record.state == .running {
             switch record.type {
             case "failover" where !local.contains(record.id):
                 end(record, .succeeded, node)
             case "switchover" where record.id != running:
-                let isDone = record.subject == node.name.rawValue
-                end(
-                    record,
-                    isDone
-                        ? .succeeded
-                        : .failed(
+                guard var result = SwitchoverResult(text: record.result) else {
+                    end(
+                        record,
+                        .failed(
                             code: "node-stopped",
                             detail: "the primary stopped, or was replaced, before the handover"),
-                    node)
+                        node)
+                    continue
+                }
+                if result.to == node.name.rawValue, let takeOver {
+                    result.takeOverMilliseconds = SwitchoverResult.milliseconds(takeOver)
+                    record.result = result.text
+                }
+                end(record, .succeeded, node)
             default:
                 break
             }
@@ -330,7 +252,8 @@ final class OperationTracker: Sendable {
         tracked.withLock { tracked in
             var course =
                 tracked.byID[record.id] ?? Course(steps: OperationTracker.steps(of: record))
-            course.end(succeeded: record.state == .succeeded)
+            let step = course.end(record.state)
+            if record.state != .succeeded { record.result = OperationResult.ended(at: step) }
             tracked.byID[record.id] = course
         }
         node.submit(PutOperation(record), needsSpace: false) { [self, id = record.id] result in

@@ -45,6 +45,11 @@ struct PromiseTally: Sendable {
         return best?.record
     }
 
+    var promiserNames: [String] { promisers.map(\.record.name.rawValue) }
+
+    /// Where the longest of the histories ends that are known now.
+    var furthestExtent: HistoryExtent { promisers.map(\.extent).reduce(own) { max($0, $1) } }
+
     func hasPromised(_ number: NodeNumber) -> Bool {
         promisers.contains { $0.record.number == number }
     }

@@ -29,6 +29,8 @@ extension Node {
         }
         report.fullSync = session?.fullSync.map(NodeReport.FullSync.init(_:))
         report.fullSyncBytesPerSecondMax = state.fullSyncBytesPerSecondMax
+        // Zero until the disk was looked at for the first time.
+        report.diskFreeBytes = maintenance.freeBytes > 0 ? maintenance.freeBytes : nil
         report.fullSyncs = facts.fullSyncs
         report.partialSyncs = facts.partialSyncs
         report.divergedEntries = facts.divergedEntries
@@ -57,13 +59,6 @@ extension Node {
             generation: document?.generation, term: document?.reign.term, claim: ownClaim(document))
     }
 
-    /// Whether no replica has confirmed anything for so long that this primary may be cut off, and
-    /// another one may reign.
-    private var isUnheard: Bool {
-        let silence = FeedMachine.silenceMax
-        return source.unheardFor > silence && state.inRoleFor > silence
-    }
-
     private func ownClaim(_ document: TopologyDocument?) -> NodeReport.Claim? {
         guard let document, let claim = state.facts.claim,
             let upstream = state.claimedUpstream(document)
@@ -77,8 +72,7 @@ extension Node {
         switch state.role {
         case .primary:
             if state.isHandingOver { return .handingOver }
-            let isAlone = document.map { !$0.replicas.isEmpty } ?? false && isUnheard
-            return state.isUnconfirmed || isAlone ? .unconfirmed : .serving
+            return state.isUnconfirmed || isIsolated ? .unconfirmed : .serving
         case .undecided:
             return nil
         case .replica:
@@ -128,7 +122,10 @@ extension Node {
             vetoes.append(.init(code: "empty", detail: "the node has no state yet"))
         }
         if let sync = report.fullSync {
-            vetoes.append(.init(code: "full-sync", detail: "a full sync is at stage \(sync.stage)"))
+            vetoes.append(
+                .init(
+                    code: "full-sync",
+                    detail: "a full sync (\(sync.reason)) is at stage \(sync.stage)"))
         }
         if report.hasAlarm(.catalogDiffers) {
             vetoes.append(.catalogDiffers)
@@ -201,6 +198,7 @@ extension Node {
         report.catalog = told.catalog
         report.fullSync = told.fullSync
         report.fullSyncBytesPerSecondMax = told.fullSyncBytesPerSecondMax
+        report.diskFreeBytes = told.diskFreeBytes
         report.fullSyncs = told.fullSyncs
         report.partialSyncs = told.partialSyncs
         report.divergedEntries = told.divergedEntries

@@ -16,16 +16,13 @@ extension Node {
         let rule = inSyncRule(primary, document)
         let replicas = replicaReports(reports, document)
         let synced = replicas.filter { rule?.holds(for: $0) ?? false }
-        let writable =
-            isPrimary
-            ? !state.isDiskLow && !state.isDraining
-            : primary.map { $0.running?.state == .serving || $0.running?.state == .unconfirmed }
-                ?? false
+        let obstacles = isPrimary ? writeObstacles() : Node.writeObstacles(of: primary)
         return SyncReport(
             inSync: primary != nil && synced.count == replicas.count,
             inSyncReplicas: synced.count, configuredReplicas: replicas.count,
             primary: primaryName, term: document?.reign.term, generation: document?.generation,
-            converged: driftItems().isEmpty, writable: writable, position: primary?.position,
+            converged: driftItems().isEmpty, writable: obstacles.isEmpty,
+            writeObstacles: obstacles, position: primary?.position,
             logFirst: engine?.log.first, logLast: engine?.log.last.index,
             logBytes: engine?.log.bytes,
             exposure: exposure(primary, replicas), nodes: reports, observedAt: .now())
@@ -163,41 +160,6 @@ extension Node {
         return reasons
     }
 
-    public var isWritable: Bool {
-        state.committer != nil && !state.isDiskLow && !state.isDraining
-    }
-
-    // MARK: - Operations
-
-    public func operation(_ id: String) -> OperationView? {
-        // What runs here is truer than what the log says of it until it is done.
-        let record =
-            tracker.localRecords.first { $0.id == id }
-            ?? state.engine?.state.catalog.operations[id]
-        return record.map(tracker.view(of:))
-    }
-
-    /// Gives an operation up, where that is possible; returns at once. Nil: there is no such one.
-    public func cancel(_ id: String) -> CancelOutcome? {
-        guard let record = operation(id)?.record else { return nil }
-        guard record.state == .running else { return .tooLate }
-        switch record.type {
-        case "switchover": return tracker.cancelSwitchover(record.id)
-        case "add-node":
-            return .impossible("Remove the node \(record.subject) instead.")
-        case "resync-node":
-            return .impossible(
-                "A full sync that has begun is finished, so that the node ends whole.")
-        default:
-            return .impossible("It ends by itself within a minute.")
-        }
-    }
-
-    /// The newest first.
-    public func operations() -> [OperationView] {
-        var records = state.engine?.state.catalog.operations ?? [:]
-        for local in tracker.localRecords { records[local.id] = local }
-        return records.values.map(tracker.view(of:))
-            .sorted { ($1.record.createdAt, $1.record.id) < ($0.record.createdAt, $0.record.id) }
-    }
+    /// Whether a write that is sent to this node can be answered with success.
+    public var isWritable: Bool { writeObstacles().isEmpty }
 }

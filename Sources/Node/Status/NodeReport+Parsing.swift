@@ -17,6 +17,7 @@ extension NodeReport {
         catalog = json["catalog"].flatMap(CatalogSummary.init(json:))
         fullSync = json["full_sync"].flatMap(FullSync.init(json:))
         fullSyncBytesPerSecondMax = json["full_sync_max_bytes_per_second"]?.unsigned
+        diskFreeBytes = json["disk_free_bytes"]?.unsigned
         fullSyncs = json["counters"]?["full_syncs"]?.unsigned
         partialSyncs = json["counters"]?["partial_syncs"]?.unsigned
         divergedEntries = json["counters"]?["diverged_entries"]?.unsigned

@@ -24,6 +24,8 @@ public struct NodeReport: Equatable, Sendable {
     public var divergedEntries: UInt64?
     /// How fast a full sync may be received; nil: as fast as it comes, or unknown.
     public var fullSyncBytesPerSecondMax: UInt64?
+    /// Free on the disk of its data.
+    public var diskFreeBytes: UInt64?
     /// Why the node must not become primary now; empty when it may.
     public var vetoes: [Veto] = []
     public var alarms: [Alarm] = []
@@ -122,6 +124,7 @@ extension NodeReport {
             } ?? .null,
             "full_sync": fullSync?.json(bytesPerSecondMax: fullSyncBytesPerSecondMax) ?? .null,
             "full_sync_max_bytes_per_second": .orNull(fullSyncBytesPerSecondMax),
+            "disk_free_bytes": .orNull(diskFreeBytes),
             "counters": [
                 "full_syncs": .orNull(fullSyncs), "partial_syncs": .orNull(partialSyncs),
                 "diverged_entries": .orNull(divergedEntries),
@@ -138,6 +141,7 @@ extension NodeReport {
             "alarms": .array(alarms.map(\.json)),
             "retention": retention?.json ?? .null,
             "last_error": .orNull(lastError?.text),
+            "last_error_code": .orNull(lastError?.code),
             "last_error_at": .orNull(lastError?.at.rfc3339),
             "observed_at": .orNull(observedAt?.rfc3339),
         ]

@@ -14,6 +14,8 @@ public struct SyncReport: Sendable {
     public var generation: Generation?
     public var converged: Bool
     public var writable: Bool
+    /// Why it is not.
+    public var writeObstacles: [Node.WriteObstacle] = []
     /// Of the primary, when it is known at first hand or was heard of lately.
     public var position: Position?
     public var logFirst: LogIndex?
@@ -41,6 +43,10 @@ public struct SyncReport: Sendable {
             "generation": .orNull(generation?.rawValue),
             "converged": .bool(converged),
             "writable": .bool(writable),
+            "write_obstacles": .array(
+                writeObstacles.map {
+                    ["code": .string($0.code), "detail": .string($0.detail)]
+                }),
             "position": position?.json ?? .null,
             "log": [
                 "first_index": .orNull(logFirst?.rawValue),

@@ -1,0 +1,69 @@
+import Engine
+import JSON
+import Platform
+import Topology
+
+/// What the records of operations say in their `result`, as JSON objects. Pure.
+enum OperationResult {
+    /// Nil: it is none, or cannot be read.
+    static func parse(_ text: String?) -> JSONValue? {
+        guard let text, let json = try? JSONValue(parsing: Array(text.utf8)),  // Unreadable: none.
+            json.objectValue != nil
+        else { return nil }
+        return json
+    }
+
+    static func text(_ members: JSONValue) -> String {
+        String(decoding: members.serialized(), as: UTF8.self)
+    }
+
+    /// How far an operation came that did not succeed, and each rule that forbade it.
+    static func ended(at step: String?, vetoes: [TopologyPlan.Finding] = []) -> String? {
+        var members = JSONObject()
+        if let step { members["step"] = .string(step) }
+        if !vetoes.isEmpty { members["vetoes"] = .array(vetoes.map(\.json)) }
+        return members.isEmpty ? nil : text(.object(members))
+    }
+}
+
+/// For how long writes stood while the primary moved. The two nodes measure a part each, by clocks
+/// that never jump; the way of the handover entry from one to the other is in neither.
+struct SwitchoverResult: Equatable, Sendable {
+    var from: String
+    var to: String
+    /// From the hold to the handover entry, by the old primary.
+    var heldMilliseconds: Double
+    /// From that entry's arrival to the right to append, by the new one; nil until then.
+    var takeOverMilliseconds: Double?
+
+    var pauseMilliseconds: Double? { takeOverMilliseconds.map { heldMilliseconds + $0 } }
+
+    init(from: String, to: String, held: Duration) {
+        self.from = from
+        self.to = to
+        heldMilliseconds = SwitchoverResult.milliseconds(held)
+    }
+
+    /// Nil: the handover was not appended.
+    init?(text: String?) {
+        guard let json = OperationResult.parse(text), let from = json["from"]?.stringValue,
+            let to = json["to"]?.stringValue, let held = json["held_ms"]?.numberValue
+        else { return nil }
+        self.from = from
+        self.to = to
+        heldMilliseconds = held
+        takeOverMilliseconds = json["take_over_ms"]?.numberValue
+    }
+
+    var text: String {
+        OperationResult.text([
+            "from": .string(from), "to": .string(to), "held_ms": .number(heldMilliseconds),
+            "take_over_ms": .orNull(takeOverMilliseconds), "pause_ms": .orNull(pauseMilliseconds),
+        ])
+    }
+
+    /// To a hundredth.
+    static func milliseconds(_ duration: Duration) -> Double {
+        (duration.inSeconds * 100_000).rounded() / 100
+    }
+}

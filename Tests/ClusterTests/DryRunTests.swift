@@ -1,0 +1,231 @@
+import ClusterKit
+import JSON
+import Testing
+
+/// What changes of the topology would do, before they are made.
+@Suite(.cluster) struct DryRunTests {
+    /// One change, which can be asked for with and without `dry_run`.
+    private struct Ask {
+        var method: String
+        var path: String
+        var body: JSONObject?
+        var client: TestClient
+
+        init(
+            _ method: String, _ path: String, _ body: JSONObject? = nil, at client: TestClient
+        ) {
+            self.method = method
+            self.path = path
+            self.body = body
+            self.client = client
+        }
+
+        func plan() throws -> TestAnswer {
+            try client.ask(method, path + "?dry_run=true", json: body.map { .object($0) })
+                .expecting(200)
+        }
+
+        func make() throws -> TestAnswer {
+            try client.ask(method, path, json: body.map { .object($0) })
+        }
+    }
+
+    private func codes(_ list: JSONValue?) -> [String] {
+        list?.arrayValue?.compactMap { $0["code"]?.stringValue } ?? []
+    }
+
+    private func risk(_ code: String, _ plan: TestAnswer) -> JSONValue? {
+        plan["risks"]?.arrayValue?.first { $0["code"]?.stringValue == code }
+    }
+
+    private func evidence(_ name: String, _ finding: JSONValue?) -> JSONValue? {
+        finding?["evidence"]?.arrayValue?.first { $0["name"]?.stringValue == name }
+    }
+
+    /// Where every log ends and what is configured: what a dry run leaves as it is.
+    private func state(_ cluster: TestCluster) throws -> [String] {
+        try cluster.nodes.filter(\.isRunning).map { node in
+            let view = try node.client.node()
+            let etag = try node.client.get("/v1/topology").etag ?? ""
+            return "\(node.name) \(view.position.map { "\($0)" } ?? "-") \(etag)"
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a change is refused for what its plan names as blockers`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (primary, replica) = (cluster[0].client, cluster[1].client)
+        let stranger = try cluster.start(cluster.makeNode(name: "full"))
+        _ = try stranger.client.put(Path.key("own"), [1]).expecting(201)
+        let fresh = try cluster.start(cluster.makeNode(name: "fresh"))
+        let nowhere: JSONValue = "http://127.0.0.1:1"
+        let asks: [(Ask, String)] = [
+            (Ask("POST", "/v1/nodes", ["address": nowhere], at: primary), "node-unreachable"),
+            (
+                Ask("POST", "/v1/nodes", ["address": "http://10.9.9.9:7070"], at: primary),
+                "address-not-allowed"
+            ),
+            (
+                Ask("POST", "/v1/nodes", ["address": .string(cluster[1].address)], at: primary),
+                "already-exists"
+            ),
+            (
+                Ask("POST", "/v1/nodes", ["address": .string(stranger.address)], at: primary),
+                "node-not-empty"
+            ),
+            (
+                Ask(
+                    "POST", "/v1/nodes", ["address": .string(fresh.address), "name": "other"],
+                    at: primary), "name-mismatch"
+            ),
+            (
+                Ask(
+                    "POST", "/v1/nodes", ["address": .string(fresh.address), "upstream": "ghost"],
+                    at: primary), "unknown-node"
+            ),
+            (Ask("DELETE", "/v1/nodes/n1", at: primary), "node-is-primary"),
+            (Ask("PATCH", "/v1/nodes/n2", ["upstream": "ghost"], at: primary), "unknown-node"),
+            (Ask("PATCH", "/v1/nodes/n2", ["upstream": "n2"], at: primary), "cycle"),
+            (
+                Ask(
+                    "PATCH", "/v1/nodes/n2", ["address": .string(cluster[2].address)],
+                    at: primary), "duplicate-address"
+            ),
+            (
+                Ask("PATCH", "/v1/nodes/self", ["upstream": "ghost", "claim": true], at: replica),
+                "unknown-node"
+            ),
+            (Ask("POST", "/v1/nodes/n1/resync", at: primary), "node-is-primary"),
+            (
+                Ask("POST", "/v1/topology/switchover", ["from": "n2"], at: primary),
+                "not-the-primary"
+            ),
+            (
+                Ask("POST", "/v1/topology/switchover", ["from": "n1", "to": "n1"], at: primary),
+                "is-primary"
+            ),
+            (
+                Ask("POST", "/v1/topology/switchover", ["from": "n1", "to": "ghost"], at: primary),
+                "unknown-node"
+            ),
+            (
+                Ask("POST", "/v1/topology/failover", ["to": "n1", "reason": "x"], at: primary),
+                "is-primary"
+            ),
+            (
+                Ask("POST", "/v1/topology/rollback", ["to_generation": 999], at: primary),
+                "unknown-generation"
+            ),
+        ]
+        for (ask, code) in asks {
+            let before = try state(cluster)
+            let plan = try ask.plan()
+            #expect(try state(cluster) == before, "\(ask.path): a dry run changes nothing")
+            #expect(codes(plan["blockers"]) == [code], "\(ask.method) \(ask.path): \(plan)")
+            let answer = try ask.make()
+            #expect(answer.status >= 400, "\(ask.method) \(ask.path): \(answer)")
+            let told =
+                [answer.problem ?? ""] + codes(answer["errors"]) + codes(answer["vetoes"])
+            #expect(told.contains(code), "\(ask.method) \(ask.path): \(answer)")
+        }
+        let elsewhere = try replica.ask("DELETE", "/v1/nodes/n3?dry_run=true")
+        #expect(elsewhere.problem == "not-primary", "it is asked of the primary: \(elsewhere)")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `what a plan without blockers says is what happens`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let primary = cluster[0].client
+        try primary.load(
+            (0..<200).map { (key: "k\($0)", value: SeededRandom.block($0, 1_000)) },
+            into: "default")
+        try primary.waitUntilInSync()
+        let fresh = try cluster.start(cluster.makeNode())
+        let add = Ask("POST", "/v1/nodes", ["address": .string(fresh.address)], at: primary)
+        let before = try state(cluster)
+        let added = try add.plan()
+        #expect(try state(cluster) == before)
+        #expect(codes(added["blockers"]) == [])
+        #expect(
+            codes(added["steps"]) == ["append-topology", "add-node", "start-link", "full-sync"])
+        let cost = risk("full-sync-required", added)
+        #expect((evidence("data_bytes", cost)?["value"]?.numberValue ?? 0) > 100_000, "\(added)")
+        #expect(evidence("sync_seconds", cost)?["measured"] == true, "n2 has taken one already")
+        let began = try add.make().expecting(202)
+        try primary.waitUntilDone(try #require(began["id"]?.stringValue))
+        #expect(try fresh.client.node().fullSyncs == 1)
+
+        let switchover = Ask(
+            "POST", "/v1/topology/switchover", ["from": "n1", "to": "n2"], at: primary)
+        try primary.waitUntilInSync()
+        let guessed = try switchover.plan()
+        #expect(codes(guessed["blockers"]) == [])
+        #expect(
+            codes(guessed["steps"]).prefix(4) == [
+                "catch-up", "hold-writes", "hand-over", "move-primary",
+            ])
+        #expect(
+            evidence("pause_ms", risk("write-pause", guessed))?["measured"] == false, "\(guessed)")
+        let switched = try switchover.make().expecting(202)
+        let ended = try primary.waitUntilDone(try #require(switched["id"]?.stringValue))
+        let pause = try #require(ended["result"]?["pause_ms"]?.numberValue, "\(ended)")
+        #expect(pause > 0 && pause < 5_000)
+
+        let heir = cluster[1].client
+        try heir.waitUntilInSync()
+        let back = Ask("POST", "/v1/topology/switchover", ["from": "n2", "to": "n1"], at: heir)
+        let measured = try back.plan()
+        #expect(
+            evidence("pause_ms", risk("write-pause", measured))?["value"]?.numberValue == pause)
+        #expect(evidence("pause_ms", risk("write-pause", measured))?["measured"] == true)
+
+        let removal = try Ask("DELETE", "/v1/nodes/n3", at: heir).plan()
+        #expect(codes(removal["steps"]) == ["append-topology", "end-link", "remove-node"])
+        #expect(risk("reduced-redundancy", removal) != nil)
+        let resync = try Ask("POST", "/v1/nodes/n3/resync", at: heir).plan()
+        #expect(codes(resync["steps"]) == ["end-link", "full-sync"])
+        #expect(risk("full-sync-required", resync) != nil)
+        #expect(try fresh.client.node().fullSyncs == 1)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a plan tells what is wrong with a candidate, and what a failover may lose`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (primary, heir) = (cluster[0], cluster[1])
+        cluster[2].kill()
+        let toDead = Ask(
+            "POST", "/v1/topology/switchover", ["from": "n1", "to": "n3"], at: primary.client)
+        let plan = try poll(within: .seconds(10), for: "n3 is known to be gone") {
+            let plan = try toDead.plan()
+            return codes(plan["blockers"]).contains("unreachable") ? plan : nil
+        }
+        let veto = plan["blockers"]?.arrayValue?.first
+        #expect(evidence("observation_age_ms", veto) != nil, "\(plan)")
+        #expect(veto?["remedy"]?.stringValue?.isEmpty == false)
+        let refused = try toDead.make()
+        #expect(refused.problem == "vetoed")
+        #expect(Set(codes(refused["vetoes"])) == Set(codes(plan["blockers"])))
+
+        _ = try primary.client.put(Path.key("k"), [1]).expecting(201)
+        primary.kill()
+        let careful = Ask(
+            "POST", "/v1/topology/failover", ["to": "n2", "reason": "a test"], at: heir.client)
+        let before = try state(cluster)
+        let lossy = try careful.plan()
+        #expect(try state(cluster) == before, "nobody has promised anything")
+        #expect(codes(lossy["blockers"]) == ["data-loss-possible"], "\(lossy)")
+        let loss = risk("data-loss", lossy)
+        #expect(evidence("entries", loss)?["measured"] == true, "\(lossy)")
+        #expect(evidence("seconds", loss)?["value"]?.numberValue != nil)
+        #expect(
+            codes(lossy["steps"]).prefix(3) == ["collect-promises", "open-reign", "move-primary"])
+
+        var accepting = careful
+        accepting.body?["accept_data_loss"] = true
+        let plan2 = try accepting.plan()
+        #expect(codes(plan2["blockers"]) == [], "\(plan2)")
+        let began = try accepting.make().expecting(202)
+        try heir.client.waitUntilDone(try #require(began["id"]?.stringValue))
+        #expect(try heir.client.node().role == "primary")
+    }
+}

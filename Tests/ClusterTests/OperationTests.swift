@@ -1,0 +1,131 @@
+import ClusterKit
+import JSON
+import Testing
+
+/// Operations end truthfully, and any node may be asked about them.
+@Suite(.cluster) struct OperationTests {
+    private func steps(_ operation: JSONValue) -> [String] {
+        operation["steps"]?.arrayValue?.compactMap { $0["state"]?.stringValue } ?? []
+    }
+
+    private func begin(_ path: String, _ body: JSONValue, at client: TestClient) throws -> String {
+        try #require(client.post(path, body).expecting(202)["id"]?.stringValue)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a cancelled switchover shows what was never begun, at every node`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let (primary, heir) = (cluster[0], cluster[1])
+        heir.pause()
+        _ = try primary.client.put(Path.key("k"), [1]).expecting(201)
+        let id = try begin(
+            "/v1/topology/switchover", ["from": "n1", "to": "n2", "timeout_ms": 20_000],
+            at: primary.client)
+        _ = try primary.client.post("/v1/operations/\(id)/cancel").expecting(202)
+        let ended = try poll(within: .seconds(5), for: "it is cancelled") { () -> JSONValue? in
+            let operation = try primary.client.get("/v1/operations/\(id)").expecting(200)
+            return operation["state"] == "cancelled" ? .some(operation.json) : .none
+        }
+        #expect(steps(ended) == ["succeeded", "cancelled", "skipped", "skipped", "skipped"])
+        heir.resume()
+        try primary.client.waitUntilInSync()
+        let elsewhere = try heir.client.get("/v1/operations/\(id)").expecting(200)
+        #expect(steps(elsewhere.json) == steps(ended))
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a failover that came to nothing is told of by any node, with each rule`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let candidate = cluster[1].client
+        // They were there a moment ago, so it begins; then nobody answers.
+        for node in [cluster[0], cluster[2]] { node.pause() }
+        let id = try begin(
+            "/v1/topology/failover", ["to": "n2", "reason": "a test"], at: candidate)
+        let ended = try candidate.get("/v1/operations/\(id)?wait=done&timeout=10s")
+        for node in [cluster[0], cluster[2]] { node.resume() }
+        #expect(ended.problem == "operation-failed", "\(ended)")
+        let error = ended["current"]?["error"]
+        #expect(error?["code"] == "data-loss-possible", "\(ended)")
+        let veto = error?["vetoes"]?.arrayValue?.first
+        #expect(veto?["code"] == "data-loss-possible")
+        #expect(
+            veto?["evidence"]?.arrayValue?.map { $0["name"]?.stringValue }.prefix(2)
+                == ["promises", "promises_needed"], "\(ended)")
+        #expect(
+            steps(ended["current"] ?? .null) == [
+                "failed", "skipped", "skipped", "skipped", "skipped",
+            ])
+        for node in [cluster[0], cluster[2]] {
+            let told = try node.client.get("/v1/operations/\(id)").expecting(200)
+            #expect(told["state"] == "failed", "\(told)")
+            let waited = try node.client.get("/v1/operations/\(id)?wait=done&timeout=5s")
+            #expect(waited.problem == "operation-failed", "\(waited)")
+            #expect(try node.client.get("/v1/operations/op_never").status == 404)
+            #expect(try node.client.get("/v1/nodes/never").status == 404)
+        }
+        try cluster.primary.client.waitUntilInSync()
+        #expect(try cluster.primary.client.node().role == "primary")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a replica whose stream hangs tells of an operation that its primary has begun`() throws {
+        let cluster = try TestCluster(nodes: 1)
+        let primary = cluster[0]
+        let replica = try cluster.addReplica()
+        // A claim of a node that is not there: it follows nobody, and is behind from here on.
+        let ghost = try cluster.makeNode(name: "ghost")
+        _ = try primary.client.changeTopology { document in
+            document["nodes"] = .array(
+                (document["nodes"]?.arrayValue ?? []) + [
+                    ["name": "ghost", "address": .string(ghost.address)]
+                ])
+        }
+        try primary.client.waitUntilInSync(within: 20)
+        _ = try replica.client.claim("ghost").expecting(200)
+        try poll(within: .seconds(5), for: "it follows nobody") {
+            try replica.client.node().state == "backoff" ? true : nil
+        }
+        let third = try cluster.start(cluster.makeNode(name: "late"))
+        let id = try begin(
+            "/v1/nodes", ["address": .string(third.address)], at: primary.client)
+        let told = try replica.client.get("/v1/operations/\(id)")
+        #expect(told.status == 200, "\(told)")
+        #expect(told["id"]?.stringValue == id)
+        let waited = try replica.client.get("/v1/operations/\(id)?wait=done&timeout=20s")
+        #expect(waited.status == 200, "\(waited)")
+        #expect(waited["state"] == "succeeded")
+        let node = try replica.client.get("/v1/nodes/late")
+        #expect(node.status == 200, "\(node)")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a failover whose candidate was killed has failed, and the candidate says so`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let (node, proxy) = try cluster.makeNodeBehindProxy()
+        try cluster.start(node)
+        try cluster.takeIn(node)
+        let (old, candidate) = (cluster[0], cluster[1])
+        old.kill()
+        // Its promise does not come: the candidate waits, and dies meanwhile.
+        proxy.watchRequests { line in
+            if line.hasPrefix("POST /replication/promise") { candidate.send(9) }
+        }
+        let id = try begin(
+            "/v1/topology/failover",
+            ["to": "n2", "reason": "a test", "accept_data_loss": true], at: candidate.client)
+        #expect(candidate.waitForEnd(within: .seconds(5)) != nil)
+        proxy.watchRequests(nil)
+        candidate.kill()
+        try candidate.start(until: .alive)
+        let ended = try candidate.client.get("/v1/operations/\(id)").expecting(200)
+        #expect(ended["state"] == "failed", "\(ended)")
+        #expect(ended["error"]?["code"] == "node-stopped", "\(ended)")
+        try old.start(until: .alive)
+        try poll(within: .seconds(20), for: "one node is primary, and everything in sync") {
+            let views = try cluster.nodes.map { try $0.client.node() }
+            return views.count { $0.role == "primary" } == 1 ? true : nil
+        }
+        let again = try candidate.client.get("/v1/operations/\(id)").expecting(200)
+        #expect(again["state"] == "failed")
+    }
+}
