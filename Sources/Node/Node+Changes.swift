@@ -69,7 +69,12 @@ extension Node {
                         completion: completion)
                 }
             if isParked { return control.poke() }
-            return completion(.failure(notPrimaryFailure()))
+            // It may have taken over in between.
+            guard state.committer != nil else {
+                return completion(.failure(notPrimaryFailure()))
+            }
+            return submit(
+                change, needsSpace: needsSpace, acks: acks, mayWait: false, completion: completion)
         }
         // Changes of the topology, which may be the way out, are taken.
         if change.waitsForReplicas, refusesIsolatedWrites {

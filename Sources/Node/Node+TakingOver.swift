@@ -7,53 +7,60 @@ import Topology
 /// that was sent on by the old primary is often faster than the sync of that entry. They wait here, for
 /// milliseconds, instead of being told that nobody reigns.
 final class TakeoverQueue: Sendable {
-    private let parked = Monitor<[@Sendable () -> Void]>([])
+    private let parked = Monitor<[(change: @Sendable () -> Void, since: MonotonicTime)]>([])
 
     /// As many as may well be under way at a node.
     static let parkedMax = 8_192
+    /// Longer than this nobody waits.
+    static let patience: Duration = .seconds(1)
 
     /// - Returns: False when there are too many; nothing is kept then.
     func add(_ change: @escaping @Sendable () -> Void) -> Bool {
         parked.withLock { parked in
             guard parked.count < TakeoverQueue.parkedMax else { return false }
-            parked.append(change)
+            parked.append((change, .now()))
             return true
         }
     }
 
-    /// All that wait, in the order in which they came; none waits any more.
-    func take() -> [@Sendable () -> Void] {
-        parked.withLock { parked in
-            defer { parked = [] }
-            return parked
+    /// Those that have waited for so long, in the order in which they came; they wait no more.
+    func take(after patience: Duration) -> [@Sendable () -> Void] {
+        let now = MonotonicTime.now()
+        return parked.withLock { parked in
+            let count = parked.prefix { now - $0.since >= patience }.count
+            defer { parked.removeFirst(count) }
+            return parked.prefix(count).map(\.change)
         }
     }
 }
 
 extension Node {
-    /// Whether the last entry grants this node a reign that it is about to take.
+    /// Whether the newest document that this node knows of hands a reign over to it which it has not
+    /// taken yet. Its entry may still be on its way.
     var isTakingOver: Bool {
         guard case .replica = state.role, let number = state.facts.number,
-            let header = state.engine?.state.header,
-            let granted = state.engine?.state.catalog.topology
+            let header = state.engine?.state.header, let document = state.document
         else { return false }
         // It is noted as promised before it is taken, and that takes a sync of the disk.
-        let isNoted =
-            state.facts.promised == granted.reign && granted.reign.holder == number
-            && header.reign < granted.reign
-        return (isNoted || grants(granted, to: number, after: header.reign)) && !state.isDraining
+        let isNoted = state.facts.promised == document.reign
+        return grants(document, to: number, after: header.reign, isNoted: isNoted)
+            && !state.isDraining
     }
 
-    /// Whether `document`, applied in a lower reign, hands its reign over to `number`, and nothing
-    /// higher was promised since.
-    func grants(_ document: TopologyDocument, to number: NodeNumber, after reign: Reign) -> Bool {
+    /// Whether `document` hands its reign over to `number`, whose history ends in the lower `reign`, and
+    /// nothing higher was promised since; with `isNoted` also when just this one was.
+    func grants(
+        _ document: TopologyDocument, to number: NodeNumber, after reign: Reign,
+        isNoted: Bool = false
+    ) -> Bool {
         document.reign.holder == number && reign < document.reign
-            && state.facts.promised.map { $0 < document.reign } ?? true
+            && (isNoted || state.facts.promised.map { $0 < document.reign } ?? true)
     }
 
-    /// Hands on what waited for the reign; whoever waits although there is none is refused. On the
-    /// control loop, after each look at the role.
+    /// Hands on what waited for the reign; whoever waits in vain is refused. On the control loop, after
+    /// each look at the role.
     func answerParked() {
-        for change in parked.take() { change() }
+        let patience = isTakingOver ? TakeoverQueue.patience : .zero
+        for change in parked.take(after: patience) { change() }
     }
 }

@@ -36,7 +36,9 @@ struct SwitchoverResult: Equatable, Sendable {
     /// From that entry's arrival to the right to append, by the new one; nil until then.
     var takeOverMilliseconds: Double?
 
-    var pauseMilliseconds: Double? { takeOverMilliseconds.map { heldMilliseconds + $0 } }
+    var pauseMilliseconds: Double? {
+        takeOverMilliseconds.map { SwitchoverResult.rounded(heldMilliseconds + $0) }
+    }
 
     init(from: String, to: String, held: Duration) {
         self.from = from
@@ -62,8 +64,12 @@ struct SwitchoverResult: Equatable, Sendable {
         ])
     }
 
-    /// To a hundredth.
     static func milliseconds(_ duration: Duration) -> Double {
-        (duration.inSeconds * 100_000).rounded() / 100
+        rounded(duration.inSeconds * 1_000)
+    }
+
+    /// To a hundredth.
+    private static func rounded(_ milliseconds: Double) -> Double {
+        (milliseconds * 100).rounded() / 100
     }
 }
