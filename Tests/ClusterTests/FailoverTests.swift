@@ -149,4 +149,54 @@ import Testing
         #expect(try KeyComparison([heir, old, cluster[2]]).differences == [])
         #expect(try cluster.nodes.map { try $0.client.node().divergedEntries } == [0, 0, 0])
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a failover says who promised, what it may have cost, and later what it did`() throws {
+        let cluster = try TestCluster(empty: [])
+        let (old, proxy) = try cluster.makeNodeBehindProxy()
+        try cluster.start(old)
+        let heir = try cluster.addReplica()
+        try cluster.addReplica()
+        _ = try old.client.put(Path.key("k"), [1]).expecting(201)
+        try KeyComparison.waitForOnePosition(cluster.nodes)
+        // Entries that nobody else gets.
+        proxy.conduct = .frozen
+        for number in 0..<3 {
+            _ = try old.client.put(Path.key("lost-\(number)"), [1]).expecting(201)
+        }
+        old.kill()
+        proxy.cut()
+        proxy.conduct = .healthy
+
+        let begun = try heir.client.failOver(to: "n2", acceptDataLoss: true).expecting(202)
+        let id = try #require(begun["id"]?.stringValue)
+        let result = try #require(heir.client.waitUntilDone(id)["result"])
+        #expect(result["exclusive"] == false, "\(result)")
+        #expect(result["promisers"] == ["n2", "n3"])
+        #expect(result["promises_needed"] == 3)
+        #expect(result["tail"] == JSONValue.null)
+        #expect(result["silent"]?[0]?["node"] == "n1")
+        #expect(result["accepted_loss"]?["entries"]?.integerValue != nil, "\(result)")
+        #expect((result["accepted_loss"]?["seconds"]?.numberValue ?? 0) > 0)
+        #expect(result["found_loss"] == JSONValue.null, "nobody knows yet")
+
+        try old.start(until: .alive)
+        try heir.client.waitUntilInSync()
+        for node in cluster.nodes {
+            let found = try poll(within: .seconds(5), for: "\(node.name) knows what was lost") {
+                () -> JSONValue? in
+                let loss = try node.client.get("/v1/operations/\(id)")["result"]?["found_loss"]
+                return loss?["entries"] == nil ? JSONValue?.none : loss
+            }
+            #expect(found["entries"] == 3, "\(found)")
+            #expect(found["complete"] == true)
+        }
+
+        let back = try old.client.failOver(to: "n1").expecting(202)
+        let again = try #require(back["id"]?.stringValue)
+        let careful = try #require(old.client.waitUntilDone(again)["result"])
+        #expect(careful["exclusive"] == true, "everybody promised: \(careful)")
+        #expect(careful["accepted_loss"] == JSONValue.null)
+        #expect(careful["found_loss"]?["entries"] == 0)
+    }
 }

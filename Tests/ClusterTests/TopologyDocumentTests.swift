@@ -116,4 +116,33 @@ import Testing
             headers: [("If-Match", try #require(changed.etag))])
         #expect([409, 412, 422].contains(put.status), "an older generation is refused: \(put)")
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `of two documents that are put at once exactly one is refused`() throws {
+        let client = try TestCluster(nodes: 2).primary.client
+        for round in 0..<(isFullRun ? 50 : 10) {
+            let got = try client.get("/v1/topology").expecting(200)
+            let etag = try #require(got.etag)
+            let documents = try (0..<2).map { number in
+                var document = try #require(got.json.objectValue)
+                for name in ["generation", "term", "changed_at", "changed_by"] {
+                    document[name] = nil
+                }
+                document["min_in_sync_replicas"] = JSONValue((round + 1) % 2)
+                document["reason"] = .string("round \(round), number \(number)")
+                return document
+            }
+            let answers = try Parallel.map(documents, threads: 2) { document in
+                try client.ask(
+                    "PUT", "/v1/topology", json: .object(document), headers: [("If-Match", etag)])
+            }
+            #expect(answers.map(\.status).sorted() == [200, 412], "\(answers)")
+            let kept = try #require(answers.first { $0.status == 200 })
+            let now = try client.get("/v1/topology")
+            #expect(now.etag == kept.etag)
+            #expect(now["reason"] == kept["reason"])
+            let refused = try #require(answers.first { $0.status == 412 })
+            #expect(refused["etag"]?.stringValue == kept.etag, "it says what it would replace")
+        }
+    }
 }

@@ -1,0 +1,83 @@
+import ClusterKit
+import JSON
+import Platform
+import Testing
+
+/// A primary whose replicas are gone: what it says of itself, and what it does with writes.
+@Suite(.cluster) struct IsolatedPrimaryTests {
+    private func codes(_ sync: TestAnswer) -> [String] {
+        sync["write_obstacles"]?.arrayValue?.compactMap { $0["code"]?.stringValue } ?? []
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: ["serve", "refuse"])
+    func `it goes on or stops taking writes as it was told to`(conduct: String) throws {
+        let cluster = try TestCluster(nodes: 2, flags: ["--isolated-writes", conduct])
+        let (primary, replica) = (cluster[0].client, cluster[1])
+        _ = try primary.put(Path.key("k"), [1]).expecting(201)
+        replica.pause()
+        try poll(within: .seconds(10), for: "it says that nobody confirms anything") {
+            try primary.node().state == "unconfirmed" ? true : nil
+        }
+        let answer = try primary.put(Path.key("k"), [2])
+        let sync = try primary.get("/v1/sync").expecting(200)
+        if conduct == "serve" {
+            #expect(answer.status == 204, "\(answer)")
+            #expect(sync["writable"] == true)
+            #expect(codes(sync) == [])
+        } else {
+            #expect(answer.status == 503, "\(answer)")
+            #expect(answer.problem == "isolated")
+            #expect(answer.header("Retry-After") != nil)
+            #expect(try primary.get(Path.key("k")).body == [1], "reads go on")
+            #expect(sync["writable"] == false)
+            #expect(codes(sync) == ["isolated"])
+            #expect(try primary.get("/health/writable").status == 503)
+            let alarm = try poll(within: .seconds(3), for: "an alarm") {
+                try primary.get("/v1/sync")["alarms"]?.arrayValue?.first
+            }
+            #expect(alarm["code"] == "isolated" && alarm["node"] == "n1", "\(alarm)")
+        }
+        replica.resume()
+        try poll(within: .seconds(10), for: "writes are taken again") {
+            try primary.put(Path.key("k"), [3]).status == 204 ? true : nil
+        }
+        #expect(try primary.get("/v1/sync")["writable"] == true)
+
+        // The way out without the replica: it leaves the topology, which is never refused.
+        replica.kill()
+        try poll(within: .seconds(10), for: "it is alone again") {
+            try primary.node().state == "unconfirmed" ? true : nil
+        }
+        _ = try primary.delete("/v1/nodes/n2").expecting(200)
+        #expect(try primary.put(Path.key("k"), [4]).status == 204)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `with fewer replicas than a write waits for, nobody says that it is writable`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (primary, replica) = (cluster[0].client, cluster[1].client)
+        try primary.changeTopology { $0["min_in_sync_replicas"] = 2 }
+        try primary.waitUntilInSync()
+        _ = try primary.put(Path.key("k"), [1]).expecting(201)
+        #expect(try primary.get("/v1/sync")["writable"] == true)
+        cluster[2].kill()
+        let sync = try poll(within: .seconds(10), for: "it is not writable") {
+            let sync = try primary.get("/v1/sync")
+            return sync["writable"] == false ? sync : nil
+        }
+        #expect(codes(sync) == ["replicas-missing"], "\(sync)")
+        #expect(try primary.put(Path.key("k") + "?timeout=500ms", [2]).problem == "acks-timeout")
+        try poll(within: .seconds(5), for: "a replica says so, too") {
+            let sync = try replica.get("/v1/sync")
+            return sync["writable"] == false && codes(sync) == ["replicas-missing"] ? true : nil
+        }
+        try cluster[2].start(until: .alive)
+        try primary.waitUntilInSync()
+        for client in [primary, replica] {
+            try poll(within: .seconds(5), for: "it is writable again") {
+                try client.get("/v1/sync")["writable"] == true ? true : nil
+            }
+        }
+        #expect(try primary.put(Path.key("k"), [3]).status == 204)
+    }
+}
