@@ -12,7 +12,9 @@ import ArgumentParser
             Take it in:          curl -s http://127.0.0.1:7070/v1/nodes --json '{"address":"http://127.0.0.1:7071"}'
             """,
         version: "convoy \(Version.number)",
-        subcommands: [Serve.self, Check.self, Diverged.self, Version.self])
+        subcommands: [
+            Serve.self, TokenCommand.self, Check.self, Diverged.self, Version.self,
+        ])
 }
 
 struct Version: ParsableCommand {

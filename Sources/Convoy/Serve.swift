@@ -11,7 +11,8 @@ struct Serve: ParsableCommand {
             Each option can also be given in the environment: --log-retention-bytes as
             CONVOY_LOG_RETENTION_BYTES. Ctrl-C and SIGTERM stop the node in order.
 
-            Until access tokens exist, a node serves loopback addresses only.
+            Until the first admin token exists, a node serves loopback addresses only, and whoever is on \
+            its machine may do everything. See convoy token create.
             """)
 
     @Option(

@@ -25,6 +25,7 @@ struct Server {
     /// Serves until SIGINT or SIGTERM. Blocks.
     func run() throws {
         Signals.takeOver()
+        try Exposure.checkBeforeStart(settings)
         // The ports are taken before anything is written, and answer while the log is replayed.
         let main = StartingHandler()
         let forHealth = StartingHandler()
@@ -32,6 +33,12 @@ struct Server {
         let health = try settings.health.map { try listen($0, forHealth) }
         let url = Settings.url(of: .init(host: settings.http.host, port: listener.port))
         let node = try start(at: url)
+        do {
+            try Exposure.check(settings, node)
+        } catch {
+            node.stop(until: .now() + Server.stopTimeout)
+            throw error
+        }
         let api = ManagementAPI(node: node, settings: apiSettings(node))
         main.open(api.handler)
         forHealth.open(api.healthHandler)
@@ -40,6 +47,11 @@ struct Server {
             metadata: [
                 "page": "\(url)/", "data": "\(settings.node.dataPath)", "name": "\(node.name)",
             ])
+        if !node.requiresToken {
+            logger.warning(
+                "no admin token exists: whoever is on this machine may do everything",
+                metadata: ["next": "POST /v1/tokens, or convoy token create --admin"])
+        }
 
         var signal = Signals.wait()
         while signal == "SIGHUP" { signal = Signals.wait() }

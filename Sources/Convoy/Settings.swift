@@ -36,23 +36,21 @@ struct Settings {
             ? (environment["ALLOW_HOST"] ?? "").split(separator: ",").map(String.init)
             : flags.allowHost
         let given = flags.advertise ?? environment["ADVERTISE"]
+        if given == nil, ["0.0.0.0", "::"].contains(http.host) {
+            throw ValidationError(
+                "--http \(http.host) is every address of this machine: say with --advertise under which URL others reach it"
+            )
+        }
         isAdvertised = given != nil
         let advertised = given ?? Settings.url(of: .init(host: http.host, port: max(1, http.port)))
         node = NodeOptions(
             dataPath: Settings.absolute(flags.data ?? environment["DATA"] ?? "convoy-data"),
             address: try Settings.address(advertised, of: "--advertise"))
         openMetrics = flags.openMetrics || environment["OPEN_METRICS"] == "1"
-        secret = try Settings.secret(flags, environment)
+        secret = try Settings.secret(file: flags.clusterSecretFile, environment)
         node.secret = secret
         node.insecureLinks = flags.insecureLinks || environment["INSECURE_LINKS"] == "1"
-        node.name = try (flags.name ?? environment["NAME"]).map { text in
-            guard let name = NodeName(text) else {
-                throw ValidationError(
-                    "--name '\(text)': 1 to 64 characters of a-z, 0-9, '.', '_', '-', beginning with a letter or digit, and not 'self'"
-                )
-            }
-            return name
-        }
+        node.name = try Settings.name(flags.name ?? environment["NAME"])
         node.join = try (flags.join ?? environment["JOIN"]).map {
             try Settings.address($0, of: "--join")
         }
@@ -113,11 +111,20 @@ struct Settings {
         }
     }
 
-    private static func secret(
-        _ flags: Serve, _ environment: Environment
-    ) throws -> ClusterSecret? {
+    static func name(_ text: String?) throws -> NodeName? {
+        guard let text else { return nil }
+        guard let name = NodeName(text) else {
+            throw ValidationError(
+                "--name '\(text)': 1 to 64 characters of a-z, 0-9, '.', '_', '-', beginning with a letter or digit, and not 'self'"
+            )
+        }
+        return name
+    }
+
+    /// The cluster secret out of the file of `--cluster-secret-file`, or of the environment.
+    static func secret(file: String?, _ environment: Environment) throws -> ClusterSecret? {
         var text = environment["CLUSTER_SECRET"]
-        if let path = flags.clusterSecretFile ?? environment["CLUSTER_SECRET_FILE"] {
+        if let path = file ?? environment["CLUSTER_SECRET_FILE"] {
             do {
                 text = String(decoding: try FileSystem.readAll(path, bytesMax: 4096), as: UTF8.self)
             } catch {
@@ -140,15 +147,10 @@ struct Settings {
         }
         var host = String(text[..<colon])
         if host.hasPrefix("[") && host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        guard Settings.isLoopback(host) else {
-            throw ValidationError(
-                "\(flag) '\(text)': until access tokens exist, a node serves loopback addresses only; give 127.0.0.1:\(port)"
-            )
-        }
         return Endpoint(host: host, port: port)
     }
 
-    private static func isLoopback(_ host: String) -> Bool {
+    static func isLoopback(_ host: String) -> Bool {
         if host == "localhost" || host == "::1" { return true }
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
@@ -167,7 +169,7 @@ struct Settings {
             : "http://\(endpoint.host):\(endpoint.port)"
     }
 
-    private static func absolute(_ path: String) -> String {
+    static func absolute(_ path: String) -> String {
         path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
     }
 }

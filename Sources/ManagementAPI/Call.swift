@@ -94,7 +94,7 @@ struct Call: Sendable {
         _ change: C, needsSpace: Bool = true, acks: AckDemand? = nil, isLarge: Bool = false,
         _ answer: @escaping @Sendable (Committed<C.Answer>) -> Response
     ) -> Route.Outcome {
-        node.submit(change, needsSpace: needsSpace, acks: acks) { result in
+        node.submit(admitted(change), needsSpace: needsSpace, acks: acks) { result in
             switch result {
             case .failure(let failure):
                 respond(problem(failure))

@@ -1,3 +1,4 @@
+import Access
 import Engine
 public import HTTPServer
 import Log
@@ -27,6 +28,10 @@ public final class ManagementAPI: Sendable {
     let counters: [RouteCounters]
     let heldSince = HeldConditions()
     let peerGate: PeerGate
+    let tokenUse = TokenUse()
+    let admissions = AdmissionWatch()
+    private let credentialClock = CredentialClock()
+    private let failedLogins = Monitor(FailedLogins(now: .now()))
     let router: Router
     private let healthRouter: Router
     private let hosts: HostRule
@@ -97,9 +102,8 @@ public final class ManagementAPI: Sendable {
         }
         let (route, parameters) = try resolve(head, router)
         place = route.number
-        let gate = Gate(catalog: node.engine?.state.catalog)
-        let caller = try gate.admit(
-            head, to: scope(of: route), namespace: parameters.first { $0.name == "ns" }?.value)
+        let caller = try caller(
+            of: head, for: route, namespace: parameters.first { $0.name == "ns" }?.value)
         let query = try Query(head.query, allowing: route.query)
         let redirects = try query.flag(Route.redirect)
         if case .changes(let needsSpace) = route.effect,
@@ -124,7 +128,35 @@ public final class ManagementAPI: Sendable {
         }
     }
 
-    private func scope(of route: Route) -> Scope {
+    /// By which credentials end.
+    func now() -> UnixMilliseconds { credentialClock.now(node.engine?.state) }
+
+    /// Decides about credentials, by the state that serves now.
+    func gate() -> Gate { Gate(catalog: node.engine?.state.catalog, now: { [self] in now() }) }
+
+    private func caller(
+        of head: RequestHead, for route: Route, namespace: String?
+    ) throws(Problem) -> Caller {
+        let gate = gate()
+        do throws(Problem) {
+            let caller = try gate.admit(head, to: scope(of: route), namespace: namespace)
+            if let token = caller.token, let catalog = gate.catalog {
+                tokenUse.note(token.lookupID, in: catalog)
+            }
+            return caller
+        } catch {
+            guard error.status == 401, head.header("Authorization") != nil else { throw error }
+            throw afterFailedLogin(from: head, error)
+        }
+    }
+
+    /// What a wrong credential is answered with: nothing better once there were too many.
+    func afterFailedLogin(from head: RequestHead, _ problem: Problem) -> Problem {
+        let seconds = failedLogins.withLock { $0.count(head.remoteAddress, now: .now()) }
+        return seconds.map { .tooManyFailedLogins(retryAfter: $0) } ?? problem
+    }
+
+    func scope(of route: Route) -> Scope {
         settings.opensMetrics && route.template.text == MetricsResource.path ? .open : route.scope
     }
 

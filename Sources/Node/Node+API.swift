@@ -43,3 +43,8 @@ extension Node {
         return theirs.digest == ours.digest
     }
 }
+
+extension Node {
+    /// Whether nobody comes in without a token, by the state that serves now.
+    public var requiresToken: Bool { engine?.state.catalog.requiresToken ?? false }
+}

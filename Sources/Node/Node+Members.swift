@@ -123,10 +123,10 @@ extension Node {
     }
 
     /// A change of the topology that looks at no node.
-    public func changeTopology(
-        _ change: ChangeTopology,
+    public func changeTopology<C: Change>(
+        _ change: C,
         completion: @escaping @Sendable (Result<Committed<TopologyOutcome>, ChangeFailure>) -> Void
-    ) {
+    ) where C.Answer == TopologyOutcome {
         submit(change, needsSpace: false) { [self] result in
             if case .success = result {
                 control.poke()

@@ -24,6 +24,7 @@ public import Topology
 /// | `Node+Switchover`, `Node+TakingOver` | handing over as planned, and taking over |
 /// | `Node+Fork` | a detached node as the primary of a cluster of its own |
 /// | `Node+Claim` | following another node by the own decision |
+/// | `Node+Offline` | one change to the data of a node that does not run |
 /// | `Node+Limits` | what an operator sets for this node alone |
 /// | `Node+Feeding` | what the source's end of replication needs of the node |
 /// | `Alarms/Node+Alarms` | what is wrong and does not mend itself |

@@ -1,5 +1,6 @@
 """What is changed in a generated request before it is sent, each with its reason."""
 
+import os
 import re
 from urllib.parse import quote
 
@@ -37,6 +38,9 @@ def before_call(context, case, kwargs):
     key = (case.path_parameters or {}).get("key")
     if isinstance(key, str) and len(quote(key, safe="")) > LONGEST_KEY_IN_A_PATH:
         case.path_parameters["key"] = key[:1000]
+    # Whoever ends the token that all of this is sent with learns nothing from what follows.
+    if (case.path_parameters or {}).get("id") == os.environ["CONVOY_CONTRACT_TOKEN_ID"]:
+        case.path_parameters["id"] = "000000000000"
     use_current_etag(case)
     send_nowhere(case.body)
 
@@ -45,7 +49,9 @@ def use_current_etag(case):
     """With an invented ETag no topology would ever get past the precondition."""
     if case.operation.label != "PUT /v1/topology" or not is_like(ETAG, (case.headers or {}).get("If-Match")):
         return
-    answer = requests.get(f"{case.operation.base_url}/v1/topology", timeout=5)
+    answer = requests.get(
+        f"{case.operation.base_url}/v1/topology", timeout=5,
+        headers={"Authorization": f"Bearer {os.environ['CONVOY_CONTRACT_TOKEN']}"})
     if "ETag" in answer.headers:
         case.headers["If-Match"] = answer.headers["ETag"]
 

@@ -68,6 +68,13 @@ class RunningNode:
         self.stop()
         raise AssertionError(f"{self.name} is not ready (exit code {code}): {answer}\n{self.log_tail()}")
 
+    def close_to_strangers(self):
+        """Makes the first admin token, with every scope, and answers it: from now on a token is needed."""
+        scopes = ["cluster:read", "topology:write", "topology:force", "namespaces:write", "tokens:admin"]
+        answer = requests.post(f"{self.url}/v1/tokens", json={"scopes": scopes}, timeout=5)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 

@@ -27,7 +27,8 @@ SECONDS = int(os.environ.get("CONVOY_CONTRACT_SECONDS", "60"))
 SEED = os.environ.get("CONVOY_CONTRACT_SEED", "1")
 
 SCOPES = {
-    "public", "cluster:read", "topology:write", "topology:force", "namespaces:write", "namespace:read", "namespace:write",
+    "public", "any", "cluster:read", "topology:write", "topology:force", "namespaces:write", "tokens:admin",
+    "namespace:info", "namespace:read", "namespace:write", "namespace:admin",
 }
 METHODS = {"get", "head", "put", "post", "patch", "delete"}
 
@@ -121,13 +122,19 @@ def test_the_server_serves_the_document(node, document):
 
 @needs_server
 def test_the_server_keeps_to_the_document_whatever_is_sent(node, tmp_path):
+    # On an open node the first admin token that is made would shut everything else out.
+    token = node.close_to_strangers()
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         "--config-file", str(HERE / "schemathesis.toml"),
         "run", str(DOCUMENT), "--url", node.url,
         "--seed", SEED, "--max-time", str(SECONDS), "--no-color",
+        "--header", f"Authorization: Bearer {token['token']}",
     ]
-    environment = os.environ | {"CONVOY_CONTRACT_HOOKS": str(HERE / "contract_hooks.py")}
+    environment = os.environ | {
+        "CONVOY_CONTRACT_HOOKS": str(HERE / "contract_hooks.py"),
+        "CONVOY_CONTRACT_TOKEN": token["token"], "CONVOY_CONTRACT_TOKEN_ID": token["id"],
+    }
     print(f"CONVOY_CONTRACT_SEED={SEED} CONVOY_CONTRACT_SECONDS={SECONDS}")
     # It ends by itself; the rest is for a request that is under way and for the report. It leaves files where it runs.
     run = subprocess.run(

@@ -124,6 +124,10 @@ import Topology
         let token = TokenRecord(
             lookupID: "abcdef", namespace: NamespaceID(rawValue: 7), algorithm: "sha256",
             hash: [1, 2, 3], createdAt: time, description: "of a test")
+        let admin = TokenRecord(
+            lookupID: "ghijkl", namespace: nil, algorithm: "sha256", hash: [4, 5],
+            scopes: [.clusterRead, .tokensAdmin], createdAt: time, expiresAt: time,
+            networks: ["10.0.0.0/8", "::1/128"], successor: "mnopqr")
         let operation = OperationRecord(
             id: "op-1", type: "add-node", state: .failed, subject: "n2", createdAt: time,
             finishedAt: time, createdBy: "admin", reason: nil, errorCode: "timeout",
@@ -132,6 +136,7 @@ import Topology
             (Key.catalog(.namespace, namespace.id.encoded), namespace.encoded()),
             (Key.catalog(.token, Array(token.lookupID.utf8)), token.encoded()),
             (Key.catalog(.operation, Array(operation.id.utf8)), operation.encoded()),
+            (Key.catalog(.token, Array(admin.lookupID.utf8)), admin.encoded()),
             (Key.catalog(.sequence, [1]), CatalogCodec.word(77)),
             (Key.catalog(.lineage, []), testLineage.encoded),
             (Key.catalog(.reign, firstReign.encoded), CatalogCodec.word(1)),
@@ -149,6 +154,9 @@ import Topology
         #expect(namespace.quotaBytes == nil)
         #expect(namespace.isReadOnly)
         #expect(catalog.tokens["abcdef"]?.description == "of a test")
+        #expect(catalog.tokens["ghijkl"]?.successor == "mnopqr")
+        #expect(catalog.tokens["ghijkl"]?.networks == ["10.0.0.0/8", "::1/128"])
+        #expect(catalog.requiresToken)
         #expect(catalog.operations["op-1"]?.errorDetail == "it took too long")
         #expect(catalog.lineage == testLineage)
         #expect(catalog.reigns.map(\.reign) == [firstReign])
@@ -159,11 +167,12 @@ import Topology
             try other.apply(key: record.key, value: record.value)
         }
         #expect(other.digest == catalog.digest)
-        for record in Self.catalogRecords.prefix(3) {
+        for record in Self.catalogRecords.prefix(4) {
             try catalog.apply(key: record.key, value: nil)
         }
         #expect(catalog.namespaceCount == 0)
-        for record in Self.catalogRecords.prefix(3) { try other.apply(key: record.key, value: nil) }
+        #expect(!catalog.requiresToken)
+        for record in Self.catalogRecords.prefix(4) { try other.apply(key: record.key, value: nil) }
         #expect(other.digest == catalog.digest)
     }
 

@@ -252,18 +252,21 @@ import Testing
         let token = TokenSeed(lookupID: "abc", algorithm: "sha256", hash: [1, 2, 3])
         try committer.done(CreateNamespaces([NamespaceSeed(name: "a", token: token)]))
         try committer.create("b")
-        func write(_ name: NamespaceName) -> WriteKeys {
-            WriteKeys(
-                namespace: name, writes: [.put(key: key, value: bytes("v"))], tokenID: "abc")
+        func admitted<C: Change>(_ change: C, in name: NamespaceName) -> Admitted<C> {
+            Admitted(change, by: Credential(tokenID: "abc", namespace: name))
+        }
+        func write(_ name: NamespaceName) -> Admitted<WriteKeys> {
+            let writes = [KeyWrite.put(key: key, value: bytes("v"))]
+            return admitted(WriteKeys(namespace: name, writes: writes), in: name)
         }
         // Admitted while the token is good.
         #expect(engine.state.catalog.tokens["abc"] != nil)
         try committer.done(write("a"))
         #expect(committer.refusal(write("b")) == .tokenRevoked)
-        #expect(committer.refusal(FlushNamespace(name: "b", tokenID: "abc")) == .tokenRevoked)
+        #expect(committer.refusal(admitted(FlushNamespace(name: "b"), in: "b")) == .tokenRevoked)
 
         try committer.done(DeleteNamespace(name: "a"))
-        #expect(committer.refusal(write("a")) == .namespaceNotFound("a"))
+        #expect(committer.refusal(write("a")) == .tokenRevoked)
         try committer.create("a")
         #expect(committer.refusal(write("a")) == .tokenRevoked)
         #expect(engine.state.catalog.tokens.isEmpty)

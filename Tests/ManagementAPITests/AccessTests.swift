@@ -1,8 +1,5 @@
-import Access
-import Platform
 import Testing
 
-@testable import Engine
 @testable import HTTPServer
 @testable import ManagementAPI
 
@@ -81,109 +78,5 @@ import Testing
     @Test func `under TLS the origin is https`() {
         #expect(refusal(origin: "https://a.example", host: "a.example", isSecure: true) == nil)
         #expect(refusal(origin: "http://a.example", host: "a.example", isSecure: true) != nil)
-    }
-}
-
-@Suite struct GateTests {
-    private let token = Token(kind: .namespace)
-
-    /// Namespaces `default` (1) and `mine` (7), the latter with ``token``.
-    private func gate() throws -> Gate {
-        var catalog = Catalog()
-        for (id, name) in [(UInt32(1), "default"), (7, "mine")] {
-            let record = NamespaceRecord(
-                id: NamespaceID(rawValue: id), name: try #require(NamespaceName(rawValue: name)),
-                createdAt: .init(rawValue: 1))
-            try catalog.apply(
-                key: Key.catalog(.namespace, record.id.encoded), value: record.encoded())
-        }
-        let record = TokenRecord(
-            lookupID: token.lookupID, namespace: NamespaceID(rawValue: 7),
-            algorithm: Token.algorithm, hash: token.hash, createdAt: .init(rawValue: 1))
-        try catalog.apply(
-            key: Key.catalog(.token, Array(token.lookupID.utf8)), value: record.encoded())
-        return Gate(catalog: catalog)
-    }
-
-    private func admit(
-        _ authorization: String?, _ scope: Scope, _ namespace: String? = nil,
-        from address: String = "127.0.0.1"
-    ) throws -> Result<Caller, Problem> {
-        let headers = authorization.map { [("Authorization", $0)] } ?? []
-        let head = try Heads.head(.get, "/", headers, from: address)
-        let gate = try gate()
-        return Result { () throws(Problem) -> Caller in
-            try gate.admit(head, to: scope, namespace: namespace)
-        }
-    }
-
-    @Test(arguments: [Scope.clusterRead, .topologyWrite, .namespacesWrite, .namespaceWrite])
-    func `without a credential everything is allowed from this machine, nothing from another`(
-        scope: Scope
-    ) throws {
-        #expect(try admit(nil, scope).get() == .anonymous)
-        guard case .failure(let problem) = try admit(nil, scope, from: "10.0.0.1") else {
-            return failed("let in")
-        }
-        #expect(problem.status == 403)
-    }
-
-    @Test func `health needs no credential, and does not look at one`() throws {
-        #expect(try admit(nil, .open, from: "10.0.0.1").get() == .anonymous)
-        #expect(try admit("Bearer nonsense", .open).get() == .anonymous)
-    }
-
-    @Test func `a namespace token reaches its own namespace`() throws {
-        let caller = try admit("Bearer \(token.text)", .namespaceWrite, "mine").get()
-        #expect(caller.tokenID == token.lookupID)
-        #expect(caller.label == "token:\(token.lookupID)")
-    }
-
-    @Test(arguments: ["default", "nowhere", "BAD NAME", ""])
-    func `for a namespace token other namespaces are not there`(name: String) throws {
-        for scope in [Scope.namespaceRead, .namespaceWrite, .namespacesWrite] {
-            guard case .failure(let problem) = try admit("Bearer \(token.text)", scope, name) else {
-                return failed("let in")
-            }
-            #expect(problem.status == 404)
-        }
-    }
-
-    @Test(arguments: [Scope.clusterRead, .topologyWrite, .namespacesWrite])
-    func `what a namespace token does not reach is refused by the name of the scope`(
-        scope: Scope
-    ) throws {
-        guard case .failure(let problem) = try admit("Bearer \(token.text)", scope) else {
-            return failed("let in")
-        }
-        #expect(problem.status == 403)
-        #expect(problem.code == "forbidden")
-        #expect(problem.detail.contains(scope.rawValue))
-    }
-
-    @Test(arguments: ["Bearer", "Bearer ", "Basic YTpi", "Bearer cvy_ns_x", "cvy_ns_x", ""])
-    func `a credential that is none is refused with what is wanted`(text: String) throws {
-        guard case .failure(let problem) = try admit(text, .clusterRead) else {
-            return failed("let in")
-        }
-        #expect(problem.status == 401)
-        #expect(problem.headers.contains { $0.name == "WWW-Authenticate" })
-    }
-
-    @Test func `a token that nobody has given out is refused`() throws {
-        let stranger = Token(kind: .namespace)
-        guard case .failure(let problem) = try admit("Bearer \(stranger.text)", .namespaceRead)
-        else { return failed("let in") }
-        #expect(problem.status == 401)
-        #expect(!problem.detail.contains(stranger.lookupID))
-    }
-
-    @Test func `while there is no state no token can be known`() throws {
-        let head = try Heads.head(.get, "/", [("Authorization", "Bearer \(token.text)")])
-        let outcome = Result { () throws(Problem) -> Caller in
-            try Gate(catalog: nil).admit(head, to: .namespaceRead, namespace: nil)
-        }
-        guard case .failure(let problem) = outcome else { return failed("let in") }
-        #expect(problem.code == "not-ready")
     }
 }

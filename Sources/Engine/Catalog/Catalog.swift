@@ -11,9 +11,12 @@ public import Topology
 ///  1. ``digest`` is the sum of the hashes of all records.
 ///  2. `names` holds exactly the names of `namespaces`, sorted by bytes.
 ///  3. What a record decodes to encodes to the same bytes.
+///  4. `adminTokens` holds exactly the ids of the tokens without a namespace.
 public struct Catalog: Sendable {
     public private(set) var namespaces: [NamespaceID: Namespace] = [:]
     public private(set) var tokens: [String: TokenRecord] = [:]
+    /// Those of `tokens` that are of no namespace.
+    private var adminTokens: Set<String> = []
     public private(set) var operations: [String: OperationRecord] = [:]
     public private(set) var topology: TopologyDocument?
     /// The encoded documents of all kept generations.
@@ -78,6 +81,19 @@ public struct Catalog: Sendable {
         names.partitioningIndex { text.utf8.lexicographicallyPrecedes($0.rawValue.utf8) }
     }
 
+    /// Whether a token is needed for everything: once there was an admin token, there is one always.
+    public var requiresToken: Bool { !adminTokens.isEmpty }
+
+    /// Tokens of a namespace, or with nil the admin tokens, in order of their making. Looks at every
+    /// token, unless those of admins are asked for.
+    public func tokens(of namespace: NamespaceID?) -> [TokenRecord] {
+        let found =
+            namespace == nil
+            ? adminTokens.compactMap { tokens[$0] }
+            : tokens.values.filter { $0.namespace == namespace }
+        return found.sorted { ($0.createdAt, $0.lookupID) < ($1.createdAt, $1.lookupID) }
+    }
+
     /// The document of a generation that is still kept.
     public func topology(of generation: Generation) -> TopologyDocument? {
         topologyHistory[generation].flatMap { TopologyDocument(decoding: $0) }
@@ -127,9 +143,13 @@ public struct Catalog: Sendable {
         case .namespace:
             return setNamespace(id, value)
         case .token:
-            return setKeyed(\.tokens, String(decoding: id, as: UTF8.self), value) {
-                TokenRecord(id: id, decoding: $0)
-            }
+            let lookupID = String(decoding: id, as: UTF8.self)
+            guard
+                setKeyed(\.tokens, lookupID, value, { TokenRecord(id: id, decoding: $0) })
+            else { return false }
+            let isAdmin = tokens[lookupID].map { $0.namespace == nil } ?? false
+            if isAdmin { adminTokens.insert(lookupID) } else { adminTokens.remove(lookupID) }
+            return true
         case .operation:
             return setKeyed(\.operations, String(decoding: id, as: UTF8.self), value) {
                 OperationRecord(id: id, decoding: $0)

@@ -19,19 +19,6 @@ public struct NamespaceSeed: Sendable {
     }
 }
 
-/// What is stored of a token.
-public struct TokenSeed: Sendable {
-    public var lookupID: String
-    public var algorithm: String
-    public var hash: [UInt8]
-
-    public init(lookupID: String, algorithm: String, hash: [UInt8]) {
-        self.lookupID = lookupID
-        self.algorithm = algorithm
-        self.hash = hash
-    }
-}
-
 /// Makes namespaces, all or none.
 public struct CreateNamespaces: Change {
     /// How many one entry may make.
@@ -63,10 +50,10 @@ public struct CreateNamespaces: Change {
                 createdAt: section.time, quotaKeys: seed.quotaKeys, quotaBytes: seed.quotaBytes)
             section.putNamespace(record)
             if let token = seed.token {
-                let record = TokenRecord(
-                    lookupID: token.lookupID, namespace: record.id, algorithm: token.algorithm,
-                    hash: token.hash, createdAt: section.time)
-                section.putRecord(.token, Array(token.lookupID.utf8), record.encoded())
+                section.putToken(
+                    TokenRecord(
+                        lookupID: token.lookupID, namespace: record.id, algorithm: token.algorithm,
+                        hash: token.hash, createdAt: section.time))
             }
             return record
         }
@@ -115,12 +102,8 @@ public struct UpdateNamespace: Change {
 /// Empties a namespace in one step, whatever it holds: later keys have another epoch.
 public struct FlushNamespace: Change {
     public var name: NamespaceName
-    public var tokenID: String?
 
-    public init(name: NamespaceName, tokenID: String? = nil) {
-        self.name = name
-        self.tokenID = tokenID
-    }
+    public init(name: NamespaceName) { self.name = name }
 
     public var kind: EntryKind { .catalog }
     public var bytes: Int { 256 }
@@ -130,9 +113,6 @@ public struct FlushNamespace: Change {
             throw .namespaceNotFound(name)
         }
         var record = namespace.record
-        if let tokenID, section.catalog.tokens[tokenID]?.namespace != record.id {
-            throw .tokenRevoked
-        }
         guard !record.isReadOnly else { throw .namespaceReadOnly(name) }
         guard record.epoch < UInt32.max else { throw .limitReached("epochs of a namespace") }
         record.epoch += 1

@@ -56,19 +56,16 @@ public struct WriteKeys: Change {
     public var namespace: NamespaceName
     public var checks: [KeyCheck]
     public var writes: [KeyWrite]
-    /// The token that the request came with; it must still be there.
-    public var tokenID: String?
     /// Refuse the whole change when a key to delete, or to give another lifetime, is absent.
     public var mustHit: Bool
 
     public init(
         namespace: NamespaceName, checks: [KeyCheck] = [], writes: [KeyWrite],
-        tokenID: String? = nil, mustHit: Bool = false
+        mustHit: Bool = false
     ) {
         self.namespace = namespace
         self.checks = checks
         self.writes = writes
-        self.tokenID = tokenID
         self.mustHit = mustHit
     }
 
@@ -95,9 +92,6 @@ public struct WriteKeys: Change {
             throw .namespaceNotFound(namespace)
         }
         let record = namespace.record
-        if let tokenID, section.catalog.tokens[tokenID]?.namespace != record.id {
-            throw .tokenRevoked
-        }
         guard !record.isReadOnly else { throw .namespaceReadOnly(record.name) }
         guard bytes <= Record.payloadBytesMax else {
             throw .tooLarge(limitBytes: Record.payloadBytesMax)

@@ -16,8 +16,17 @@ public enum Refusal: Error, Equatable, Sendable {
     case quotaExceeded(quota: String, limit: UInt64, used: UInt64)
     /// The entry would be larger than a record can be.
     case tooLarge(limitBytes: Int)
-    /// The token was revoked, or its namespace deleted, since the request came in.
+    /// The token was revoked, has expired, or its namespace was deleted, since the request came in.
     case tokenRevoked
+    /// The first admin token came into being since a request without a token came in.
+    case tokenRequired
+    case tokenNotFound(String)
+    /// Without another admin token that may make tokens, this one stays.
+    case lastAdminToken
+    /// The first admin token must be able to make others.
+    case firstAdminTokenTooNarrow
+    /// A token that was replaced is replaced no more.
+    case tokenReplaced(String)
     /// The topology is no longer the one that the change was made for.
     case topologyChanged(TopologyDocument)
     case topologyInvalid([TopologyFault])

@@ -105,11 +105,13 @@ struct StateVerification {
                 "namespace '\(namespace.record.name)' has id \(namespace.record.id.rawValue), which "
                     + "is yet to be given")
         }
-        for token in catalog.tokens.values where catalog.namespaces[token.namespace] == nil {
+        for token in catalog.tokens.values {
+            guard let namespace = token.namespace, catalog.namespaces[namespace] == nil else {
+                continue
+            }
             report.find(
                 .damage, sort: "tokens", path,
-                "token \(token.lookupID) opens namespace \(token.namespace.rawValue), which there "
-                    + "is not")
+                "token \(token.lookupID) opens namespace \(namespace.rawValue), which there is not")
         }
     }
 

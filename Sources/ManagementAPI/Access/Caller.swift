@@ -1,25 +1,25 @@
 import Engine
 
 /// Who sends a request, as far as its credential says.
-enum Caller: Equatable, Sendable {
-    /// Without a credential: allowed until the first admin token exists, over loopback only.
-    case anonymous
-    /// With a token of one namespace.
-    case namespaceToken(lookupID: String, NamespaceID)
+struct Caller: Equatable, Sendable {
+    /// Nil without a credential: allowed until the first admin token exists, over loopback only.
+    let token: TokenRecord?
+
+    static let anonymous = Caller(token: nil)
 
     /// As documents and operations show it.
-    var label: String {
-        switch self {
-        case .anonymous: "anonymous"
-        case .namespaceToken(let lookupID, _): "token:\(lookupID)"
-        }
-    }
+    var label: String { token.map { "token:\($0.lookupID)" } ?? "anonymous" }
 
-    /// The token that must still be there when a change is decided.
-    var tokenID: String? {
-        switch self {
-        case .anonymous: nil
-        case .namespaceToken(let lookupID, _): lookupID
-        }
+    /// The only namespace that there is for the caller; nil when there are all.
+    var namespace: NamespaceID? { token?.namespace }
+}
+
+extension Call {
+    /// The change, made only while the caller's right is there.
+    func admitted<C: Change>(_ change: C) -> Admitted<C> {
+        let name = caller.namespace == nil ? nil : parameters.first { $0.name == "ns" }?.value
+        let credential = Credential(
+            tokenID: caller.token?.lookupID, namespace: name.flatMap(NamespaceName.init(rawValue:)))
+        return Admitted(change, by: credential)
     }
 }

@@ -1,3 +1,4 @@
+import Access
 import HTTPServer
 import JSON
 
@@ -102,6 +103,13 @@ extension Problem {
 
     static func tooManyRequests(_ detail: String) -> Problem {
         Problem(429, "too-many-requests", detail).with(header: "Retry-After", "1")
+    }
+
+    static func tooManyFailedLogins(retryAfter seconds: Int) -> Problem {
+        Problem(
+            429, "too-many-failed-logins",
+            "Too many wrong credentials came from this address: more than \(FailedLogins.perAddressMax) a minute. Send the right one, or wait."
+        ).with(header: "Retry-After", "\(seconds)")
     }
 
     static func internalError(_ detail: String) -> Problem {

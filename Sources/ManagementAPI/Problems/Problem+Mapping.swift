@@ -42,6 +42,25 @@ extension Problem {
                 limitBytes: limit)
         case .tokenRevoked:
             self = .unauthorized("The token was revoked meanwhile. Nothing was done.")
+        case .tokenRequired:
+            self = .unauthorized("A token is needed by now. Nothing was done.")
+        case .tokenNotFound:
+            self = .notFound("There is no such token, or it has ended.")
+        case .lastAdminToken:
+            self = .conflict(
+                "last-admin-token",
+                "No other admin token could make tokens. Make one with the scope tokens:admin first, or rotate this one."
+            )
+        case .firstAdminTokenTooNarrow:
+            self = .validationFailed([
+                Fault(
+                    pointer: "/scopes", code: "tokens-admin-missing",
+                    detail: "The first admin token needs tokens:admin, or no other could be made.")
+            ])
+        case .tokenReplaced(let successor):
+            self = .conflict(
+                "token-replaced", "The token was replaced by \(successor) already. Rotate that one."
+            )
         case .topologyChanged(let document):
             self = .topologyChanged(document, lineage)
         case .topologyInvalid(let faults):

@@ -6,6 +6,7 @@ struct PageToken: Equatable, Sendable {
         case keys = 2
         case generations = 3
         case operations = 4
+        case tokens = 5
     }
 
     let list: List

@@ -41,10 +41,14 @@ extension Call {
         let request = try WaitRequest(query, about: subject, admitted: admitted)
         guard let now = current() else { throw gone(subject) }
         guard !request.predicates.isEmpty else { return .response(.json(now)) }
+        let ticket = watchAdmission { respond($0) }
         let isWaiting = node.waits.wait(
             for: subject, request.predicates, stableFor: request.stableFor,
-            until: .now() + request.timeout, isAbandoned: { exchange.isAbandoned }
+            until: .now() + request.timeout,
+            isAbandoned: { exchange.isAbandoned || ticket.isOver }
         ) { outcome in
+            // Else the watch has answered: the right to wait has ended.
+            guard ticket.cancel() else { return }
             switch outcome {
             case .met:
                 if let value = current() { respond(.json(value)) } else { respond(gone(subject)) }
@@ -59,6 +63,7 @@ extension Call {
             }
         }
         guard isWaiting else {
+            ticket.cancel()
             throw .tooManyRequests(
                 "\(WaitHub.waitersMax) requests wait at this node already. Try again, or ask without wait."
             )

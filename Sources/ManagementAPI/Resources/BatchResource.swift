@@ -30,7 +30,7 @@ enum BatchResource {
         try faults.check()
         let change = WriteKeys(
             namespace: try call.namespaceName(), checks: operations.compactMap(\.check),
-            writes: operations.compactMap(\.write), tokenID: call.caller.tokenID)
+            writes: operations.compactMap(\.write))
         let adds = change.writes.contains { if case .put = $0 { true } else { false } }
         return submit(call, change, operations.map(\.isWrite), needsSpace: adds)
     }
@@ -38,7 +38,7 @@ enum BatchResource {
     private static func submit(
         _ call: Call, _ change: WriteKeys, _ areWrites: [Bool], needsSpace: Bool
     ) -> Route.Outcome {
-        call.node.submit(change, needsSpace: needsSpace) { result in
+        call.node.submit(call.admitted(change), needsSpace: needsSpace) { result in
             switch result {
             case .failure(.refused(.checkFailed(let place, let current))):
                 let refusal = Refusal.checkFailed(operation: place, current: current)

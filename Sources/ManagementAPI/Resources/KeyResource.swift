@@ -96,7 +96,7 @@ enum KeyResource {
                 .put(
                     key: key, value: call.request.body,
                     lifetime: seconds.map { .seconds($0) })
-            ], tokenID: call.caller.tokenID)
+            ])
         return call.commit(change, acks: try acks(call)) { committed in
             let index = (name: Headers.index, value: "\(committed.position.index)")
             switch committed.answer.first {
@@ -120,8 +120,7 @@ enum KeyResource {
         guard let lifetime else { throw .invalidArgument("ttl_seconds is missing.") }
         let change = WriteKeys(
             namespace: try call.namespaceName(), checks: try checks(call, key),
-            writes: [.setLifetime(key: key, lifetime.duration)], tokenID: call.caller.tokenID,
-            mustHit: true)
+            writes: [.setLifetime(key: key, lifetime.duration)], mustHit: true)
         return call.commit(change) { committed in
             guard case .replaced(let version) = committed.answer.first else {
                 fatalError("another lifetime was answered with \(committed.answer)")
@@ -135,7 +134,7 @@ enum KeyResource {
         let key = try readableKey(call)
         let change = WriteKeys(
             namespace: try call.namespaceName(), checks: try checks(call, key),
-            writes: [.delete(key: key)], tokenID: call.caller.tokenID, mustHit: true)
+            writes: [.delete(key: key)], mustHit: true)
         return call.commit(change, needsSpace: false) { committed in
             Response(status: 204, headers: [(Headers.index, "\(committed.position.index)")])
         }

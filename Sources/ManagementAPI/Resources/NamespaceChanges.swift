@@ -109,8 +109,9 @@ enum NamespaceChanges {
     }
 
     private static func flush(_ call: Call) throws(Problem) -> Route.Outcome {
-        let change = FlushNamespace(name: try call.namespaceName(), tokenID: call.caller.tokenID)
-        return call.commit(change, needsSpace: false) { .position($0.position) }
+        try call.commit(FlushNamespace(name: call.namespaceName()), needsSpace: false) {
+            .position($0.position)
+        }
     }
 
     private static func name(_ fields: Fields, isRequired: Bool) -> NamespaceName? {
@@ -127,12 +128,5 @@ enum NamespaceChanges {
             return fields.integer(name, in: 0...quotaMax).map { .some(UInt64($0)) }
         }
         return (quota("quota_keys"), quota("quota_bytes"))
-    }
-}
-
-extension Token {
-    /// What is stored of it.
-    var seed: TokenSeed {
-        TokenSeed(lookupID: lookupID, algorithm: Token.algorithm, hash: hash)
     }
 }

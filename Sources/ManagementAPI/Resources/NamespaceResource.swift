@@ -7,16 +7,16 @@ import Platform
 enum NamespaceResource {
     static let routes: [Route] = [
         Route(
-            .get, "/v1/namespaces", .namespaceRead, query: ["prefix", "page_size", "page_token"],
+            .get, "/v1/namespaces", .namespaceInfo, query: ["prefix", "page_size", "page_token"],
             list),
-        Route(.get, "/v1/namespaces/{ns}", .namespaceRead, get),
+        Route(.get, "/v1/namespaces/{ns}", .namespaceInfo, get),
     ]
 
     private static func list(_ call: Call) throws(Problem) -> Route.Outcome {
         let page = try PageRequest(call.query, of: .namespaces)
         let prefix = call.query.text("prefix") ?? ""
         let catalog = try call.engine().state.catalog
-        if case .namespaceToken(_, let id) = call.caller {
+        if let id = call.caller.namespace {
             let own = catalog.namespaces[id].map { [$0] } ?? []
             let items = own.filter {
                 page.after == nil && $0.record.name.rawValue.hasPrefix(prefix)

@@ -202,7 +202,7 @@ enum NodeChanges {
         _ call: Call, _ change: ChangeTopology,
         _ answer: @escaping @Sendable (Committed<TopologyOutcome>) -> Response
     ) -> Route.Outcome {
-        call.node.changeTopology(change) { result in
+        call.node.changeTopology(call.admitted(change)) { result in
             switch result {
             case .success(let committed): call.respond(answer(committed))
             case .failure(let failure): call.respond(call.problem(failure))

@@ -49,7 +49,7 @@ enum RollbackResource {
         let change = ChangeTopology(
             changedBy: operation.createdBy, reason: operation.reason, operation: operation,
             make: make)
-        call.node.changeTopology(change) { result in
+        call.node.changeTopology(call.admitted(change)) { result in
             switch result {
             case .success: call.respond(NodeChanges.started(call, operation))
             case .failure(let failure): call.respond(call.problem(failure))

@@ -48,7 +48,7 @@ enum TopologyResource {
         ) { document, nextNumber, note in
             document.applying(request, nextNumber: nextNumber, note: note)
         }
-        call.node.changeTopology(change) { result in
+        call.node.changeTopology(call.admitted(change)) { result in
             switch result {
             case .success(let committed):
                 let document = committed.answer.document

@@ -83,7 +83,7 @@ enum RouteTable {
         + SyncResource.routes + OperationResource.routes + PeerLog.routes
         + PeerSnapshots.routes + PeerTopology.routes + PeerMembership.routes
         + PeerReign.routes + FailoverResource.routes + SwitchoverResource.routes
-        + RollbackResource.routes + PeerQuestions.routes
+        + RollbackResource.routes + PeerQuestions.routes + TokenResource.routes
 
     /// What the second daemon serves.
     static let healthRoutes: [Route] = routes.filter(\.isHealth)

@@ -1,0 +1,188 @@
+import ClusterKit
+import HTTPClient
+import JSON
+import Platform
+import Testing
+
+/// Tokens over HTTP: made, limited, replaced, ended, and what they open meanwhile.
+@Suite(.cluster) struct TokenTests {
+    private static let allScopes: JSONValue = [
+        "cluster:read", "topology:write", "topology:force", "namespaces:write", "tokens:admin",
+    ]
+
+    /// Closes the node, and answers a client with an admin token.
+    private func admin(_ client: TestClient) throws -> TestClient {
+        let answer = try client.post("/v1/tokens", ["scopes": Self.allScopes]).expecting(201)
+        return client.with(token: try #require(answer["token"]?.stringValue))
+    }
+
+    private func make(
+        _ client: TestClient, _ path: String, _ body: JSONObject
+    ) throws -> (id: String, token: String) {
+        let answer = try client.post(path, .object(body)).expecting(201)
+        return (
+            try #require(answer["id"]?.stringValue), try #require(answer["token"]?.stringValue)
+        )
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `the first admin token closes the door for everybody without one`() throws {
+        let client = try TestCluster().primary.client
+        #expect(try client.get("/v1/whoami").expecting(200)["kind"] == "anonymous")
+        let narrow = try client.post("/v1/tokens", ["scopes": ["cluster:read"]])
+        #expect(narrow.status == 422, "\(narrow)")
+        let tenant = try client.createNamespace("alpha")
+        let admin = try admin(client)
+
+        for path in ["/v1/sync", "/v1/namespaces", "/v1/whoami", "/metrics", Path.key("k")] {
+            let answer = try client.get(path)
+            #expect(answer.status == 401, "\(answer)")
+            #expect(answer.header("WWW-Authenticate") != nil)
+            #expect(try client.with(token: tenant).get(path).status != 200 || path != "/v1/sync")
+        }
+        #expect(try client.put(Path.key("k"), [1]).status == 401)
+        #expect(try client.get("/livez").status == 200)
+        #expect(try client.get("/").status == 200)
+
+        let me = try admin.get("/v1/whoami").expecting(200)
+        #expect(me["kind"] == "admin")
+        #expect(me["scopes"] == Self.allScopes)
+        let own = try client.with(token: tenant).get("/v1/whoami").expecting(200)
+        #expect(own["namespace"] == "alpha")
+        #expect(try admin.put(Path.key("k"), [1]).status == 201)
+        let last = try admin.delete("/v1/tokens/\(try #require(me["id"]?.stringValue))")
+        #expect(last.problem == "last-admin-token", "\(last)")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a token that is revoked is dead at once on every node, and ends what waits with it`()
+        throws
+    {
+        let cluster = try TestCluster(nodes: 2)
+        let admin = try admin(cluster.primary.client)
+        let doomed = try make(admin, "/v1/tokens", ["scopes": ["cluster:read"]])
+        for node in cluster.nodes {
+            try node.client.with(token: admin.token).waitUntilApplied(try admin.barrier())
+            #expect(try node.client.with(token: doomed.token).get("/v1/sync").status == 200)
+        }
+        let waits = cluster.nodes.map { node in
+            Waiting(node.client.with(token: doomed.token), "/v1/nodes/self?wait=applied:99999999")
+        }
+        rest(.milliseconds(300))
+        let revoked = try admin.delete("/v1/tokens/\(doomed.id)").expecting(200)
+        let index = try #require(PositionView(revoked["position"])).index
+        for node in cluster.nodes {
+            try node.client.with(token: admin.token).waitUntilApplied(index)
+            #expect(try node.client.with(token: doomed.token).get("/v1/sync").status == 401)
+        }
+        for wait in waits {
+            let answer = try #require(wait.answer(within: .seconds(2)))
+            #expect(answer.status == 401, "\(answer)")
+        }
+        let items = try admin.list("/v1/tokens")
+        #expect(items.count == 1)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a token that is replaced is good for its grace and no longer`() throws {
+        let client = try TestCluster().primary.client
+        let first = try client.createNamespace("alpha")
+        let path = "/v1/namespaces/alpha/tokens"
+        let old = client.with(token: first)
+        let id = try #require(old.get("/v1/whoami")["id"]?.stringValue)
+
+        // A namespace's own admin replaces its token.
+        let answer = try old.post("\(path)/\(id)/rotate", ["grace_seconds": 2]).expecting(201)
+        let new = client.with(token: try #require(answer["token"]?.stringValue))
+        #expect(answer["replaced"]?["replaced_by"] == answer["id"])
+        #expect(try old.get("/v1/namespaces/alpha/keys").status == 200)
+        #expect(try new.get("/v1/namespaces/alpha/keys").status == 200)
+        #expect(
+            try old.post("\(path)/\(id)/rotate", ["grace_seconds": 2]).problem == "token-replaced")
+        try poll(within: .seconds(5), every: .milliseconds(50), for: "the old token ends") {
+            try old.get("/v1/namespaces/alpha/keys").status == 401 ? true : nil
+        }
+        #expect(try new.put(Path.key("k", in: "alpha"), [1]).status == 201)
+        let states = try new.list(path).compactMap { $0["state"]?.stringValue }
+        #expect(states == ["expired", "active"])
+
+        let next = try #require(answer["id"]?.stringValue)
+        let last = try new.post("\(path)/\(next)/rotate", ["grace_seconds": 0]).expecting(201)
+        #expect(last["replaced"] == .null)
+        #expect(try new.get("/v1/namespaces/alpha/keys").status == 401)
+        let after = client.with(token: try #require(last["token"]?.stringValue))
+        #expect(try after.get("/v1/namespaces/alpha/keys").status == 200)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a token's limits hold`() throws {
+        let client = try TestCluster().primary.client
+        _ = try client.createNamespace("alpha")
+        let path = "/v1/namespaces/alpha/tokens"
+        let brief = try make(client, path, ["scopes": ["read"], "expires_in_seconds": 1])
+        let read = client.with(token: brief.token)
+        #expect(try read.get("/v1/namespaces/alpha/keys").status == 200)
+        let write = try read.put(Path.key("k", in: "alpha"), [1])
+        #expect(write.status == 403)
+        #expect(write["scope"] == "write")
+        #expect(try read.get(path)["scope"] == "admin")
+        try poll(within: .seconds(5), every: .milliseconds(50), for: "the token ends") {
+            try read.get("/v1/namespaces/alpha/keys").status == 401 ? true : nil
+        }
+
+        let far = try make(client, path, ["scopes": ["read"], "networks": ["10.0.0.0/8"]])
+        let answer = try client.with(token: far.token).get("/v1/namespaces/alpha/keys")
+        #expect(answer.problem == "network-not-allowed", "\(answer)")
+        let near = try make(
+            client, path, ["scopes": ["read"], "networks": ["127.0.0.0/8"], "description": "near"])
+        #expect(
+            try client.with(token: near.token).get("/v1/namespaces/alpha/keys").status == 200)
+        let used = try client.list(path).filter { $0["last_used_at"] != .null }
+        #expect(used.count == 2, "\(used)")
+        #expect(used.contains { $0["description"] == "near" })
+
+        for body: JSONValue in [
+            [:], ["scopes": []], ["scopes": ["cluster:read"]], ["scopes": ["read", "read"]],
+            ["scopes": ["read"], "networks": ["10.0.0.1/8"]],
+            ["scopes": ["read"], "expires_in_seconds": 0], ["scopes": "read"],
+            ["scopes": ["read"], "description": ""],
+        ] {
+            #expect(try client.post(path, body).status == 422, "\(body)")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `who is wrong too often is slowed down, and who is right is not`() throws {
+        let client = try TestCluster().primary.client
+        let token = try client.createNamespace("alpha")
+        var wrong = Array(token)
+        wrong[20] = wrong[20] == "a" ? "b" : "a"
+        let guesser = client.with(token: String(wrong))
+        var statuses: [Int] = []
+        for _ in 0..<120 { statuses.append(try guesser.get("/v1/namespaces").status) }
+        #expect(statuses.first == 401)
+        #expect(statuses.count { $0 == 401 } == 100)
+        let refused = try guesser.get("/v1/namespaces")
+        #expect(refused.problem == "too-many-failed-logins", "\(refused)")
+        let seconds = try #require(refused.header("Retry-After").flatMap { Int($0) })
+        #expect((1...61).contains(seconds))
+        #expect(try client.with(token: token).get("/v1/namespaces").status == 200)
+        #expect(try client.get("/v1/sync").status == 200)
+    }
+}
+
+/// A request that waits on the server, on a thread of its own.
+private final class Waiting: Sendable {
+    private let outcome = Monitor<TestAnswer?>(nil)
+
+    init(_ client: TestClient, _ path: String) {
+        _ = WorkerThread(name: "waiting") { [outcome] in
+            let answer = try? client.ask("GET", path + "&timeout=30s", waiting: .seconds(30))
+            outcome.update { $0 = answer }
+        }
+    }
+
+    func answer(within time: Duration) -> TestAnswer? {
+        outcome.wait(until: .now() + time) { $0 }
+    }
+}
