@@ -185,7 +185,7 @@ extension Node {
             return
         }
         let isMember = document.node(numbered: record.number) != nil
-        if isMember, state.committer != nil, !isSameLineage || status.number != record.number {
+        if isMember, mayTakeIn(document), !isSameLineage || status.number != record.number {
             try takeIn(record, document, lineage, client)
         } else if isSameLineage, (status.document?.version ?? document.version) < document.version {
             let word = PeerVersion(lineage: lineage, version: document.version, document: document)
@@ -194,6 +194,14 @@ extension Node {
         } else if isSameLineage {
             try requestResync(record, client)
         }
+    }
+
+    /// A primary takes in whom its document names. So does a former one that still asks around: it may
+    /// need the promise of a node that it had not come to take in before it stopped.
+    private func mayTakeIn(_ document: TopologyDocument) -> Bool {
+        if state.committer != nil { return true }
+        guard case .undecided = state.role else { return false }
+        return state.engine != nil && state.ownRole(in: document) == .primary
     }
 
     private func requestResync(

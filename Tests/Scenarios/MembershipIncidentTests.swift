@@ -33,6 +33,33 @@ import Topology
         try cluster.judge()
     }
 
+    /// n1 dies before it has come to take n4 and n5 in, whose promises it needs when it is back.
+    @Test func `a former primary takes in whom it had not come to take in, and reigns again`()
+        throws
+    {
+        var cluster = try Cluster(seed: 26, Cluster.Plan(minInSync: 1))
+        defer { cluster.world.close() }
+        try cluster.write(10, to: cluster[1])
+        try cluster.settle()
+        let newcomers = [try cluster.newcomer(4), try cluster.newcomer(5)]
+        for newcomer in newcomers {
+            for node in cluster.nodes where node !== newcomer {
+                cluster.world.network.cut(node, newcomer)
+                cluster.world.network.cut(newcomer, node)
+            }
+            cluster.add(newcomer, to: cluster[1])
+        }
+        try cluster.world.run(.seconds(2))
+        cluster[1].kill()
+        cluster.world.network.healAll()
+        cluster[1].start()
+        let primary = try cluster.newPrimary()
+        #expect(primary === cluster[1])
+        try cluster.settle()
+        #expect(cluster.world.watch.excuses.isEmpty)
+        try cluster.judge()
+    }
+
     @Test func `a replica that is ahead of its replica upstream waits for it`() throws {
         var cluster = try Cluster(seed: 22)
         defer { cluster.world.close() }

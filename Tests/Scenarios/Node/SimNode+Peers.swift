@@ -68,11 +68,17 @@ extension SimNode {
             return learn(theirs, of: lineage)
         }
         let isMember = document.node(numbered: record.number) != nil
-        if isMember, reign != nil, !isSame || status.number != record.number {
+        if isMember, mayTakeIn(document), !isSame || status.number != record.number {
             takeIn(record, document, lineage, peer)
         } else if isSame, (status.document?.version ?? document.version) < document.version {
             world.send(self, peer) { if peer.isUp { peer.learn(document, of: lineage) } }
         }
+    }
+
+    private func mayTakeIn(_ document: TopologyDocument) -> Bool {
+        if reign != nil { return true }
+        guard case .undecided = role, let number = facts.number else { return false }
+        return store != nil && document.role(of: number) == .primary
     }
 
     private func takeIn(
