@@ -66,8 +66,10 @@ async function ask(path) {
 function poll(path, every, take) {
   let timer = null;
   let asking = false;
+  let again = false;
   async function once() {
     clearTimeout(timer);
+    again = asking;
     if (asking) return;
     asking = true;
     const asked = path();
@@ -75,7 +77,7 @@ function poll(path, every, take) {
     try { answer = await ask(asked); } catch { /* null says it */ }
     asking = false;
     const wanted = asked === path();
-    timer = setTimeout(once, wanted ? every : 0);
+    timer = setTimeout(once, wanted && !again ? every : 0);
     if (wanted) {
       take(answer);
       draw();
@@ -384,7 +386,7 @@ function drawNamespaces() {
 // ---- Begin ----
 
 const askSync = poll(() => "/v1/sync", 1000, takeSync);
-poll(() => "/v1/topology/drift", 1000, takeIf200("drift"));
+const askDrift = poll(() => "/v1/topology/drift", 1000, takeIf200("drift"));
 poll(() => "/v1/nodes/self", 3000, takeIf200("self"));
 const askNamespaces = poll(namespacesPath, 3000, takeNamespaces);
 
@@ -402,7 +404,39 @@ byId("first-page").addEventListener("click", () => {
 // Ages go on while nothing is answered.
 setInterval(draw, 500);
 
+// What happens is asked for at once. Numbers move without events, and a stream may fail: the polls above go on.
+const FOLLOW_AGAIN_MS = 5000;
+let stream = null;
+let followTimer = null;
+
+function follow() {
+  clearTimeout(followTimer);
+  stream?.close();
+  stream = null;
+  // A browser has six connections to a server for all its tabs: a hidden one must not keep one of them.
+  if (document.hidden) return;
+  stream = new EventSource("/v1/events");
+  stream.onmessage = (message) => askAgain(JSON.parse(message.data).kind);
+  stream.addEventListener("reset", () => askAgain("namespace"));
+  stream.onerror = () => {
+    askSync();
+    // After a refusal the browser does not come again by itself.
+    if (stream?.readyState === EventSource.CLOSED) followTimer = setTimeout(follow, FOLLOW_AGAIN_MS);
+  };
+}
+
+function askAgain(kind) {
+  askSync();
+  askDrift();
+  if (kind === "namespace") askNamespaces();
+}
+
+follow();
+
 // A hidden tab is slowed down by the browser: ask at once when it is looked at again.
-document.addEventListener("visibilitychange", () => { if (!document.hidden) askSync(); });
+document.addEventListener("visibilitychange", () => {
+  follow();
+  if (!document.hidden) askSync();
+});
 
 ask("/version").then(({ body }) => say(byId("version"), body?.version ? `Convoy ${body.version}` : ""), () => {});

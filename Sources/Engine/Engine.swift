@@ -19,6 +19,7 @@ public final class Engine: Sendable {
     private let published: Monitor<EngineState>
     private let clock: Monitor<StateClock>
     private let observers = Monitor<[@Sendable (EngineState) -> Void]>([])
+    private let listeners = Monitor<[@Sendable ([EntryDifferences]) -> Void]>([])
     /// Whether a ``Committer`` has the right to append.
     private let isCommitting = Monitor(false)
     let reclaim = Monitor(Reclaim())
@@ -44,6 +45,12 @@ public final class Engine: Sendable {
     /// Calls `observer` after each group of entries, on the writer's thread. It must be quick.
     public func observe(_ observer: @escaping @Sendable (EngineState) -> Void) {
         observers.withLock { $0.append(observer) }
+    }
+
+    /// Calls `listener` with what entries have done to records that people are told of, on the
+    /// writer's thread. It must be quick.
+    public func listen(_ listener: @escaping @Sendable ([EntryDifferences]) -> Void) {
+        listeners.withLock { $0.append(listener) }
     }
 
     /// Appends entries that an upstream sent, and applies them. One thread at a time.
@@ -87,6 +94,8 @@ public final class Engine: Sendable {
         published.withLock { $0 = state }
         noteDead(transition.dead)
         for observer in observers.withLock({ $0 }) { observer(state) }
+        guard !transition.differences.isEmpty else { return }
+        for listener in listeners.withLock({ $0 }) { listener(transition.differences) }
     }
 
     func beginCommitting() {

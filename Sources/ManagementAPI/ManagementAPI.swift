@@ -27,6 +27,7 @@ public final class ManagementAPI: Sendable {
     /// For each of the router's routes, and one for paths that there are not.
     let counters: [RouteCounters]
     let heldSince = HeldConditions()
+    let streams = EventStreams()
     let peerGate: PeerGate
     let tokenUse = TokenUse()
     let admissions = AdmissionWatch()
@@ -48,6 +49,7 @@ public final class ManagementAPI: Sendable {
         page = PageFiles(settings.pageFiles)
         peerGate = PeerGate(secret: settings.secret)
         counters = (0...RouteTable.routes.count).map { _ in RouteCounters() }
+        node.events.onChange { [streams] in streams.tick(at: .now()) }
     }
 
     /// For the main listener.

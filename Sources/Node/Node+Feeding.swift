@@ -9,7 +9,7 @@ import Topology
 extension Node {
     /// What the source's end of replication needs of the node.
     static func sourceEnvironment(
-        _ state: NodeState, _ waits: WaitHub, _ peers: PeerWatches
+        _ state: NodeState, _ waits: WaitHub, _ peers: PeerWatches, _ events: EventHub
     ) -> SourceEnvironment {
         SourceEnvironment(
             engine: { state.engine }, identity: { state.identity }, topology: { state.document },
@@ -17,6 +17,7 @@ extension Node {
             retentionBytesMax: state.options.logRetentionBytesMax,
             linksChanged: {
                 waits.poke()
+                events.poke()
                 peers.pokeAll()
             },
             logDamaged: { damage in

@@ -22,7 +22,10 @@ extension Node {
             },
             finished: { [self] sync in record(sync) },
             told: { [self] word in hear(word) },
-            statusChanged: { [self] in waits.poke() },
+            statusChanged: { [self] in
+                waits.poke()
+                events.poke()
+            },
             followers: { [self] in source.followers() },
             syncBytesPerSecondMax: { state.fullSyncBytesPerSecondMax })
     }

@@ -144,6 +144,7 @@ extension Node {
         control.start { [self] in reconcile(completeness) }
         maintenance.start(self)
         waits.start(self)
+        startEvents()
         if let join = options.join, state.facts.lineage == nil { startJoining(join) }
     }
 
@@ -167,6 +168,10 @@ extension Node {
             topologyAppliedAt.withLock { $0 = .now() }
             control.poke()
         }
+        engine.listen { [weak self, weak engine] entries in
+            guard let self, let engine, self.state.engine === engine else { return }
+            events.take(entries)
+        }
     }
 
     /// Stops taking requests, gives up the right to append, and leaves everything on disk so that
@@ -174,6 +179,7 @@ extension Node {
     public func stop(until deadline: MonotonicTime) {
         state.isDraining = true
         waits.stop()
+        events.stop()
         source.endWaits()
         source.endAll(reason: "the node is stopping")
         control.stop(until: deadline)

@@ -27,6 +27,7 @@ public import Topology
 /// | `Node+Offline` | one change to the data of a node that does not run |
 /// | `Node+Limits` | what an operator sets for this node alone |
 /// | `Node+Feeding` | what the source's end of replication needs of the node |
+/// | `Events/Node+Events` | what has happened, told to whoever follows |
 /// | `Alarms/Node+Alarms` | what is wrong and does not mend itself |
 /// | `Plans/` | what changes of the topology would do, and what forbids them |
 /// | `Operations/` | changes that take time, each with how it ended |
@@ -36,6 +37,7 @@ public final class Node: Sendable {
     /// The feeds, snapshots and acknowledgements of the replicas that follow this node.
     public let source: Source
     public let waits: WaitHub
+    public let events: EventHub
     let state: NodeState
     let signing: PeerSigning
     let control = ControlLoop()
@@ -59,10 +61,11 @@ public final class Node: Sendable {
         self.state = state
         self.maintenance = maintenance
         waits = WaitHub()
+        events = EventHub(node: state.facts.name.rawValue)
         signing = Node.signing(options.secret)
         let peers = PeerWatches()
         self.peers = peers
-        source = Source(Node.sourceEnvironment(state, waits, peers))
+        source = Source(Node.sourceEnvironment(state, waits, peers, events))
     }
 
     /// The state that serves now; nil while this node has none.

@@ -17,6 +17,8 @@ struct StateTransition {
     private(set) var usages: [NamespaceID: Usage] = [:]
     /// What the group leaves on disk that nobody can reach any more.
     private(set) var dead: [DeadRange] = []
+    /// Of the entries that changed something that people are told of.
+    private(set) var differences: [EntryDifferences] = []
     private var operations: [UInt8]
     private var operationCount: UInt32 = 0
 
@@ -62,7 +64,7 @@ struct StateTransition {
                     payload.bytes, in: payload.operationsRange, count: payload.operationCount)
             else { throw .notNext("entry \(index) holds writes that data entries cannot have") }
         case .birth, .catalog, .topology, .handover, .barrier, .verify:
-            try applyToCatalog(index, payload)
+            try applyToCatalog(record, payload)
         }
         operations.append(contentsOf: payload.bytes[payload.operationsRange])
         operationCount += payload.operationCount
@@ -73,8 +75,10 @@ struct StateTransition {
     }
 
     private mutating func applyToCatalog(
-        _ index: LogIndex, _ payload: EntryPayload
+        _ record: Record, _ payload: EntryPayload
     ) throws(EngineError) {
+        let index = record.position.index
+        var told = EntryDifferences(index: index, time: record.time)
         guard let operations = payload.operations() else {
             throw .notNext("entry \(index) holds writes that cannot be read")
         }
@@ -82,10 +86,10 @@ struct StateTransition {
         for operation in operations {
             switch operation {
             case .put(let key, let value) where key.first == KeyPrefix.catalog:
-                try applyRecord(index, key, value)
+                try applyRecord(index, key, value, &told)
                 touched = true
             case .delete(let key) where key.first == KeyPrefix.catalog:
-                try applyRecord(index, key, nil)
+                try applyRecord(index, key, nil, &told)
                 touched = true
             case .deleteRange(let from, let to)
             where from.first == KeyPrefix.data && to.first == KeyPrefix.data
@@ -96,6 +100,7 @@ struct StateTransition {
                 throw .notNext("entry \(index) writes where entries of its kind cannot")
             }
         }
+        if !told.all.isEmpty { differences.append(told) }
         if touched {
             header.catalogIndex = index
             header.catalogDigest = catalog.digest
@@ -104,9 +109,12 @@ struct StateTransition {
     }
 
     private mutating func applyRecord(
-        _ index: LogIndex, _ key: [UInt8], _ value: [UInt8]?
+        _ index: LogIndex, _ key: [UInt8], _ value: [UInt8]?, _ told: inout EntryDifferences
     ) throws(EngineError) {
-        do throws(CatalogFault) { try catalog.apply(key: key, value: value) } catch {
+        do throws(CatalogFault) {
+            let difference = try catalog.applyTelling(key: key, value: value)
+            if let difference { told.all.append(difference) }
+        } catch {
             throw .notNext("entry \(index): \(error)")
         }
     }

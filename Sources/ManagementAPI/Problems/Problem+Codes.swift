@@ -70,6 +70,11 @@ extension Problem {
         Problem(409, code, detail)
     }
 
+    static let eventsGone = Problem(
+        410, "events-gone",
+        "Events after that one are kept no more, or it is of an earlier run of this node, or of another node. Read the state anew, and ask without Last-Event-ID."
+    )
+
     static func preconditionFailed(_ detail: String) -> Problem {
         Problem(412, "precondition-failed", detail)
     }

@@ -36,6 +36,7 @@ extension Node {
             }
         }
         waits.poke()
+        events.poke()
         peers.pokeAll()
     }
 
