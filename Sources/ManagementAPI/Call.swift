@@ -33,6 +33,7 @@ struct Call: Sendable {
     func respond(_ response: Response) {
         exchange.respond(api.finish(response, for: head))
         api.counters[route.number].count(status: response.status, duration: .now() - began)
+        api.noteAnswer()
     }
 
     func respond(_ problem: Problem) { respond(problem.response(requestID: head.requestID)) }

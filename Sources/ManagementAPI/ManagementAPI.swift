@@ -5,6 +5,7 @@ import Log
 public import Node
 import Platform
 import Replication
+import Synchronization
 import Topology
 
 /// The HTTP side of a node: resources, problems, the router's table.
@@ -28,6 +29,7 @@ public final class ManagementAPI: Sendable {
     let counters: [RouteCounters]
     let heldSince = HeldConditions()
     let streams = EventStreams()
+    private let inFlight = Atomic(0)
     let peerGate: PeerGate
     let tokenUse = TokenUse()
     let admissions = AdmissionWatch()
@@ -170,8 +172,15 @@ public final class ManagementAPI: Sendable {
 
     // MARK: - Handling
 
+    /// Requests that are not answered yet.
+    var requestsInFlight: Int { inFlight.load(ordering: .relaxed) }
+
+    /// Each request is answered once.
+    func noteAnswer() { inFlight.subtract(1, ordering: .relaxed) }
+
     private func handle(_ request: Request, _ exchange: Exchange, _ router: Router) {
         let began = MonotonicTime.now()
+        inFlight.add(1, ordering: .relaxed)
         var place = counters.count - 1
         do throws(Problem) {
             let admission = try admission(of: request.head, router, &place)
@@ -185,6 +194,7 @@ public final class ManagementAPI: Sendable {
             exchange.respond(
                 finish(error.response(requestID: request.head.requestID), for: request.head))
             counters[place].count(status: error.status, duration: .now() - began)
+            noteAnswer()
         }
     }
 

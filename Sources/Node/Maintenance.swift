@@ -10,6 +10,7 @@ final class Maintenance: Sendable {
     private let synced: SyncedIndexFile
     private let stopping = Monitor(Stopping())
     private let space = Atomic<UInt64>(0)
+    private let state = Atomic<UInt64>(0)
     /// Handed to the committer since the disk was last looked at.
     private let spent = Atomic<UInt64>(0)
     private let retired = Monitor<[Retired]>([])
@@ -39,6 +40,9 @@ final class Maintenance: Sendable {
 
     /// What is free on the data directory's disk.
     var freeBytes: UInt64 { space.load(ordering: .relaxed) }
+
+    /// What the state takes. Only the thread that does housekeeping asks the database.
+    var stateBytes: UInt64 { state.load(ordering: .relaxed) }
 
     /// A change costs its bytes in the log, and again in the state's files.
     private static let diskCostFactor: UInt64 = 3
@@ -172,6 +176,7 @@ final class Maintenance: Sendable {
         guard let engine = node.engine else { return }
         do {
             try engine.measureReclaim()
+            state.store(engine.databaseBytes + engine.memtableBytes, ordering: .relaxed)
             var persisted = try engine.persistedIndex()
             let unflushedMax = min(
                 Maintenance.unflushedBytesMax,

@@ -14,6 +14,28 @@ extension Node {
     /// What is free on the data directory's disk.
     public var diskFreeBytes: UInt64 { maintenance.freeBytes }
 
+    /// What the state takes, on disk and in memory that is yet to be written; a second old at most.
+    public var stateBytes: UInt64 { maintenance.stateBytes }
+
+    /// Full syncs that this node has finished, by reason.
+    public var fullSyncsByReason: [String: UInt64] { state.facts.fullSyncsByReason }
+
+    /// Changes that wait to be decided; nil while this node is not primary.
+    public var commitsWaiting: Int? { state.committer?.waitingCount }
+
+    /// How many operations are kept of each state; nil without a state.
+    public func operationCounts() -> [OperationRecord.State: Int]? {
+        guard let catalog = engine?.state.catalog else { return nil }
+        var counts: [OperationRecord.State: Int] = [:]
+        let local = tracker.localRecords
+        for record in local { counts[record.state, default: 0] += 1 }
+        let localIDs = Set(local.map(\.id))
+        for record in catalog.operations.values where !localIDs.contains(record.id) {
+            counts[record.state, default: 0] += 1
+        }
+        return counts
+    }
+
     /// Why a change would be refused whatever it is; known before its body is read.
     public func earlyRefusal(needsSpace: Bool) -> ChangeFailure? {
         if state.isDraining { return .busy }

@@ -94,6 +94,21 @@ public struct Catalog: Sendable {
         return found.sorted { ($0.createdAt, $0.lookupID) < ($1.createdAt, $1.lookupID) }
     }
 
+    /// The namespaces that hold most bytes, the largest first.
+    public func largestNamespaces(_ countMax: Int) -> [(name: NamespaceName, usage: Usage)] {
+        var largest: [(name: NamespaceName, usage: Usage)] = []
+        for namespace in namespaces.values {
+            let usage = namespace.currentUsage
+            if largest.count == countMax, let last = largest.last, usage.bytes <= last.usage.bytes {
+                continue
+            }
+            let place = largest.partitioningIndex { $0.usage.bytes < usage.bytes }
+            largest.insert((namespace.record.name, usage), at: place)
+            if largest.count > countMax { largest.removeLast() }
+        }
+        return largest
+    }
+
     /// The document of a generation that is still kept.
     public func topology(of generation: Generation) -> TopologyDocument? {
         topologyHistory[generation].flatMap { TopologyDocument(decoding: $0) }

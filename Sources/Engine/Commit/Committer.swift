@@ -134,6 +134,9 @@ public final class Committer: Sendable {
         return queue.wait(until: deadline) { $0.hasEnded ? true : nil } ?? false
     }
 
+    /// Changes that wait to be decided.
+    public var waitingCount: Int { queue.withLock { $0.pending.count } }
+
     /// From here on changes wait undecided, until ``release()``, ``handOver(_:)`` or a stop. Blocks
     /// until what is being written is finished, at most until `deadline`.
     ///

@@ -6,12 +6,17 @@ final class RouteCounters: Sendable {
 
     struct Cells: Sendable {
         /// From 1xx to 5xx.
-        var byClass = [UInt64](repeating: 0, count: 5)
+        var byClass = [OfClass](repeating: OfClass(), count: 5)
+
+        var total: UInt64 { byClass.reduce(0) { $0 + $1.answers } }
+    }
+
+    /// Of one class of status.
+    struct OfClass: Sendable {
+        var answers: UInt64 = 0
         /// Up to each of ``RouteCounters/bounds``, and one for the rest; not cumulative.
         var byDuration = [UInt64](repeating: 0, count: RouteCounters.bounds.count + 1)
         var seconds = 0.0
-
-        var total: UInt64 { byClass.reduce(0, +) }
     }
 
     /// In seconds.
@@ -25,9 +30,9 @@ final class RouteCounters: Sendable {
             RouteCounters.bounds.firstIndex { seconds <= $0 } ?? RouteCounters.bounds.count
         }
         cells.withLock { cells in
-            cells.byClass[place] += 1
-            if let bucket { cells.byDuration[bucket] += 1 }
-            cells.seconds += seconds ?? 0
+            cells.byClass[place].answers += 1
+            if let bucket { cells.byClass[place].byDuration[bucket] += 1 }
+            cells.byClass[place].seconds += seconds ?? 0
         }
     }
 

@@ -26,6 +26,8 @@ public struct NodeFacts: Equatable, Sendable {
     /// Whether the last run ended in order.
     public var stoppedCleanly: Bool
     public var fullSyncs: UInt64 = 0
+    /// The same by reason, as far as they were counted so.
+    public var fullSyncsByReason: [String: UInt64] = [:]
     public var partialSyncs: UInt64 = 0
     public var lastFullSync: FinishedSync?
     var staged: StagedSync?
@@ -80,6 +82,7 @@ extension NodeFacts {
         self.staged = nil
         guard staged.incarnation == incarnation else { return }
         fullSyncs += 1
+        fullSyncsByReason[staged.sync.reason, default: 0] += 1
         lastFullSync = staged.sync
     }
 }
@@ -107,6 +110,10 @@ extension NodeFacts {
             "boot_id": .string(bootID),
             "stopped_cleanly": .bool(stoppedCleanly),
             "full_syncs": JSONValue(fullSyncs),
+            "full_syncs_by_reason": .object(
+                JSONObject(
+                    fullSyncsByReason.sorted { $0.key < $1.key }
+                        .map { ($0.key, JSONValue($0.value)) })),
             "partial_syncs": JSONValue(partialSyncs),
             "last_full_sync": lastFullSync?.fileJSON ?? .null,
             "staged": staged.map { staged in
@@ -136,6 +143,9 @@ extension NodeFacts {
         forking = json["forking"]?.stringValue.flatMap(Lineage.init(hex:))
         claim = json["claim"].flatMap(Claim.init(json:))
         fullSyncs = json["full_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
+        for (reason, count) in json["full_syncs_by_reason"]?.objectValue?.members ?? [] {
+            fullSyncsByReason[reason] = count.unsigned
+        }
         partialSyncs = json["partial_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
         divergedEntries = json["diverged_entries"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
         fullSyncBytesPerSecondMax = json["full_sync_max_bytes_per_second"]?.unsigned

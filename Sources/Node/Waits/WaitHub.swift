@@ -53,6 +53,9 @@ public final class WaitHub: Sendable {
         }
     }
 
+    /// How many wait.
+    public var count: Int { table.withLock { $0.waiters.count } }
+
     /// Something may have become true.
     func poke() {
         table.update { table in

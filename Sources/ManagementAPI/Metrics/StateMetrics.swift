@@ -1,0 +1,116 @@
+import Engine
+import Log
+import Node
+import Platform
+import Topology
+
+extension MetricsText {
+    /// What this node is and knows.
+    mutating func addNode(_ node: Node, _ report: NodeReport, _ sync: SyncReport, version: String) {
+        gauge("convoy_up", "The node answers.", true)
+        gauge(
+            "convoy_build_info", "What runs.", 1,
+            [("version", version), ("node", node.name.rawValue)])
+        family(
+            "convoy_role", "gauge", "1 for the role that the node has.",
+            RunningRole.allCases.map {
+                ([("role", $0.rawValue)], report.running?.role == $0 ? 1 : 0)
+            })
+        family(
+            "convoy_state", "gauge", "1 for the state that the node is in.",
+            RunningState.allCases.map {
+                ([("state", $0.rawValue)], report.running?.state == $0 ? 1 : 0)
+            })
+        gauge("convoy_ready", "This node can serve.", node.unreadiness().isEmpty)
+        gauge("convoy_writable", "This node takes writes.", node.isWritable)
+        gauge("convoy_in_sync", "Every configured replica is in sync.", sync.inSync)
+        gauge("convoy_in_sync_replicas", "Replicas in sync.", Double(sync.inSyncReplicas))
+        gauge(
+            "convoy_configured_replicas", "Replicas in the topology.",
+            Double(sync.configuredReplicas)
+        )
+        gauge("convoy_converged", "What runs is as configured.", sync.converged)
+        let alarms = sync.nodes.flatMap(\.alarms)
+        family(
+            "convoy_alarms", "gauge", "What is wrong and does not mend itself, by code.",
+            AlarmCode.allCases.map { code in
+                (
+                    [("code", code.rawValue)],
+                    Double(alarms.count { $0.code == code.rawValue })
+                )
+            })
+        let drift = node.driftItems().map(\.item.kind)
+        family(
+            "convoy_drift_items", "gauge",
+            "Where what runs differs from what is configured, by kind.",
+            DriftItem.Kind.allCases.map { kind in
+                ([("kind", kind.rawValue)], Double(drift.count { $0 == kind }))
+            })
+        let operations = node.operationCounts()
+        family(
+            "convoy_operations", "gauge", "Operations that are kept, by state.",
+            [OperationRecord.State.running, .succeeded, .failed, .cancelled].map { state in
+                ([("state", state.word)], operations.map { Double($0[state] ?? 0) })
+            })
+        gauge(
+            "convoy_topology_generation", "Of the document.",
+            sync.generation.map { Double($0.rawValue) })
+        gauge("convoy_topology_term", "Of the reign.", sync.term.map { Double($0) })
+        gauge(
+            "convoy_loss_exposure_entries",
+            "What would be lost if the primary died now and the best replica took over.",
+            sync.exposure.map { Double($0.entries) })
+        gauge(
+            "convoy_loss_exposure_seconds",
+            "What would be lost if the primary died now and the best replica took over, in time.",
+            sync.exposure.flatMap(\.seconds))
+    }
+
+    /// The log, the state and the disk.
+    mutating func addStorage(_ node: Node) {
+        gauge(
+            "convoy_disk_free_bytes", "Of the data directory's disk.", Double(node.diskFreeBytes))
+        gauge(
+            "convoy_disk_reserve_bytes", "Writes are refused when less is free.",
+            Double(node.options.diskReserveBytes))
+        guard let engine = node.engine else { return }
+        let state = engine.state
+        gauge(
+            "convoy_position_index", "The last entry applied.",
+            Double(state.position.index.rawValue))
+        gauge(
+            "convoy_durable_index", "The last entry synced.",
+            Double(engine.log.syncedIndex.rawValue))
+        gauge("convoy_log_first_index", "The first entry kept.", Double(engine.log.first.rawValue))
+        gauge("convoy_log_last_index", "The last entry.", Double(engine.log.last.index.rawValue))
+        gauge("convoy_log_bytes", "Of the log on disk.", Double(engine.log.bytes))
+        gauge(
+            "convoy_state_bytes", "Of the state, on disk and in memory that is yet to be written.",
+            Double(node.stateBytes))
+        let reclaim = engine.reclaimStatus
+        gauge(
+            "convoy_reclaim_pending_bytes",
+            "On disk of flushed and removed namespaces, about, and still to be given back.",
+            Double(reclaim.pendingBytes))
+        counter(
+            "convoy_reclaimed_bytes_total",
+            "Of flushed and removed namespaces, given back to the disk since the start.",
+            reclaim.reclaimedBytes)
+        gauge("convoy_namespaces", "Namespaces.", Double(state.catalog.namespaceCount))
+    }
+
+    /// The namespaces that use most bytes. Never more: each is a label.
+    mutating func addNamespaces(_ catalog: Catalog) {
+        let largest = catalog.largestNamespaces(MetricsText.namespacesMax)
+        family(
+            "convoy_namespace_bytes", "gauge",
+            "Of keys and values, of the \(MetricsText.namespacesMax) namespaces that use most.",
+            largest.map { ([("namespace", $0.name.rawValue)], Double($0.usage.bytes)) })
+        family(
+            "convoy_namespace_keys", "gauge",
+            "Of the \(MetricsText.namespacesMax) namespaces that use most bytes.",
+            largest.map { ([("namespace", $0.name.rawValue)], Double($0.usage.keys)) })
+    }
+
+    static let namespacesMax = 20
+}
