@@ -90,15 +90,33 @@ struct Call: Sendable {
     // MARK: - Changing
 
     /// Hands a change to the node, and answers when it is done: with `isLarge` not on the
-    /// committer's thread, since the answer takes long to build.
+    /// committer's thread, since the answer takes long to build. A request with an `Idempotency-Key` is
+    /// carried out once, and its answer kept.
+    ///
+    /// - Parameters:
+    ///   - change: What is asked for.
+    ///   - needsSpace: Refused while the disk is nearly full.
+    ///   - acks: How many replicas must have it.
+    ///   - isLarge: See above.
+    ///   - refused: The answer to a failure, where it is not the usual one.
+    ///   - answer: Makes the answer; its position may still lack the chain hash.
+    /// - Returns: That the answer comes later.
+    /// - Throws: When the request's key is malformed.
     func commit<C: Change>(
         _ change: C, needsSpace: Bool = true, acks: AckDemand? = nil, isLarge: Bool = false,
+        refused: (@Sendable (ChangeFailure) -> Problem)? = nil,
         _ answer: @escaping @Sendable (Committed<C.Answer>) -> Response
-    ) -> Route.Outcome {
-        node.submit(admitted(change), needsSpace: needsSpace, acks: acks) { result in
+    ) throws(Problem) -> Route.Outcome {
+        let refused = refused ?? { problem($0) }
+        let change = admitted(change)
+        if let key = try requestKey() {
+            keep(change, by: key, needsSpace: needsSpace, acks: acks, refused: refused, answer)
+            return .later
+        }
+        node.submit(change, needsSpace: needsSpace, acks: acks) { result in
             switch result {
             case .failure(let failure):
-                respond(problem(failure))
+                respond(refused(failure))
             case .success(let committed):
                 if isLarge, api.parsing.run({ respond(answer(committed)) }) { return }
                 respond(answer(committed))

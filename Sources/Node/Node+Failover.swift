@@ -20,7 +20,8 @@ public struct FailoverRefusal: Error, Sendable {
 extension Node {
     /// Begins a failover to this node, or forks, when it is detached.
     public func failOver(
-        acceptDataLoss: Bool, changedBy: String, reason: String,
+        acceptDataLoss: Bool, operationID: String = Node.newOperationID(), changedBy: String,
+        reason: String,
         completion: @escaping @Sendable (Result<OperationRecord, FailoverRefusal>) -> Void
     ) {
         let isQueued = control.enqueue { [self] in
@@ -28,7 +29,8 @@ extension Node {
                 completion(
                     .success(
                         try beginFailover(
-                            acceptDataLoss: acceptDataLoss, changedBy: changedBy, reason: reason)))
+                            acceptDataLoss: acceptDataLoss, operationID, changedBy: changedBy,
+                            reason: reason)))
             } catch {
                 completion(.failure(error))
             }
@@ -38,7 +40,7 @@ extension Node {
 
     /// On the control loop.
     private func beginFailover(
-        acceptDataLoss: Bool, changedBy: String, reason: String
+        acceptDataLoss: Bool, _ operationID: String, changedBy: String, reason: String
     ) throws(FailoverRefusal) -> OperationRecord {
         let outlook = knownOutlook
         let vetoes = failoverVetoes(acceptDataLoss: acceptDataLoss, outlook)
@@ -47,7 +49,7 @@ extension Node {
         else { throw FailoverRefusal(vetoes: vetoes) }
         let isDetached = state.ownRole(in: document) == nil
         let operation = OperationRecord(
-            id: Node.newOperationID(), type: isDetached ? "fork" : "failover", state: .running,
+            id: operationID, type: isDetached ? "fork" : "failover", state: .running,
             subject: name.rawValue, createdAt: .now(), createdBy: changedBy, reason: reason)
         guard tracker.beginLocal(operation) else {
             throw FailoverRefusal(vetoes: [failoverRunning])

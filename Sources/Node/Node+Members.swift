@@ -26,7 +26,7 @@ extension Node {
     /// topology when `completion` is called, and taken in by the operation.
     public func addNode(
         at address: NodeAddress, name: NodeName?, upstream: NodeName?, discardData: Bool,
-        changedBy: String, reason: String?,
+        operationID: String = Node.newOperationID(), changedBy: String, reason: String?,
         completion: @escaping @Sendable (Result<OperationRecord, MemberFailure>) -> Void
     ) {
         guard state.committer != nil else {
@@ -46,8 +46,8 @@ extension Node {
                     throw .nameMismatch(found: status.name)
                 }
                 add(
-                    found, address, upstream, discardData: discardData, changedBy, reason,
-                    completion)
+                    found, address, upstream, discardData: discardData, operationID, changedBy,
+                    reason, completion)
             } catch {
                 completion(.failure(error))
             }
@@ -95,11 +95,11 @@ extension Node {
 
     private func add(
         _ name: NodeName, _ address: NodeAddress, _ upstream: NodeName?, discardData: Bool,
-        _ changedBy: String, _ reason: String?,
+        _ id: String, _ changedBy: String, _ reason: String?,
         _ completion: @escaping @Sendable (Result<OperationRecord, MemberFailure>) -> Void
     ) {
         let operation = OperationRecord(
-            id: Node.newOperationID(), type: "add-node", state: .running, subject: name.rawValue,
+            id: id, type: "add-node", state: .running, subject: name.rawValue,
             createdAt: .now(), createdBy: changedBy, reason: reason)
         let change = ChangeTopology(changedBy: changedBy, reason: reason, operation: operation) {
             [tracker] document, number, note in
@@ -138,11 +138,12 @@ extension Node {
 
     /// Starts a replica over with a full sync, by an operation.
     public func resync(
-        _ member: NodeRecord, changedBy: String, reason: String?,
+        _ member: NodeRecord, operationID: String = Node.newOperationID(), changedBy: String,
+        reason: String?,
         completion: @escaping @Sendable (Result<OperationRecord, ChangeFailure>) -> Void
     ) {
         let operation = OperationRecord(
-            id: Node.newOperationID(), type: "resync-node", state: .running,
+            id: operationID, type: "resync-node", state: .running,
             subject: member.name.rawValue, createdAt: .now(), createdBy: changedBy, reason: reason)
         submit(PutOperation(operation), needsSpace: false) { [self] result in
             switch result {

@@ -37,8 +37,8 @@ extension Node {
 
     /// Begins to hand over to `candidate`, or to the replica that is furthest.
     public func switchOver(
-        from: NodeName, to candidate: NodeName?, timeout: Duration, changedBy: String,
-        reason: String?,
+        from: NodeName, to candidate: NodeName?, timeout: Duration,
+        operationID: String = Node.newOperationID(), changedBy: String, reason: String?,
         completion: @escaping @Sendable (Result<OperationRecord, SwitchoverRefusal>) -> Void
     ) {
         let heir: NodeRecord
@@ -51,7 +51,7 @@ extension Node {
             return completion(.failure(.change(notPrimaryFailure())))
         }
         let operation = OperationRecord(
-            id: Node.newOperationID(), type: "switchover", state: .running,
+            id: operationID, type: "switchover", state: .running,
             subject: heir.name.rawValue, createdAt: .now(), createdBy: changedBy, reason: reason)
         guard tracker.beginSwitchover(operation.id) else { return completion(.failure(.busy)) }
         let deadline = MonotonicTime.now() + timeout

@@ -1,5 +1,6 @@
 """What is changed in a generated request before it is sent, each with its reason."""
 
+import itertools
 import os
 import re
 from urllib.parse import quote
@@ -10,6 +11,7 @@ import schemathesis
 DURATION = re.compile(r"[0-9]{1,6}(ms|s|m)")
 ADDRESS = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 PAGE_TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 ETAG = re.compile(r'"[!#-~]+"')
 
 # Of the request line and all headers together the server takes 256 KiB; a longer one is closed without an answer.
@@ -17,6 +19,8 @@ LONGEST_KEY_IN_A_PATH = 200_000
 
 # Port 1 of this machine refuses at once.
 NOWHERE = "http://127.0.0.1:1"
+
+numbers = itertools.count()
 
 
 def is_like(pattern, value):
@@ -41,6 +45,9 @@ def before_call(context, case, kwargs):
     # Whoever ends the token that all of this is sent with learns nothing from what follows.
     if (case.path_parameters or {}).get("id") == os.environ["CONVOY_CONTRACT_TOKEN_ID"]:
         case.path_parameters["id"] = "000000000000"
+    # A key that was used for something else is 422, rightly: short ones would be used again and again.
+    if is_like(IDEMPOTENCY_KEY, (case.headers or {}).get("Idempotency-Key")):
+        case.headers["Idempotency-Key"] = f"{case.headers['Idempotency-Key'][:200]}-{next(numbers)}"
     use_current_etag(case)
     send_nowhere(case.body)
 

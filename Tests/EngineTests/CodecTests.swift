@@ -43,11 +43,11 @@ import Topology
 
         let hasRange = list.contains { if case .deleteRange = $0 { true } else { false } }
         #expect(
-            WriteOperations.areWholeDataWrites(bytes, in: 0..<bytes.count, count: operations.count)
-                == !hasRange)
+            (WriteOperations.dataWrites(bytes, in: 0..<bytes.count, count: operations.count) == nil)
+                == hasRange)
         for end in bytes.indices {
             #expect(
-                !WriteOperations.areWholeDataWrites(bytes, in: 0..<end, count: operations.count))
+                WriteOperations.dataWrites(bytes, in: 0..<end, count: operations.count) == nil)
         }
     }
 
@@ -80,7 +80,7 @@ import Topology
             // Half of them begin as the formats do.
             if Bool.random(using: &random), !bytes.isEmpty { bytes[0] = 1 }
             _ = WriteOperations.decode(bytes, in: 0..<bytes.count, count: UInt32(bytes.count % 5))
-            _ = WriteOperations.areWholeDataWrites(
+            _ = WriteOperations.dataWrites(
                 bytes, in: 0..<bytes.count, count: UInt32(bytes.count % 5))
             _ = EntryPayload(decoding: bytes)?.operations()
             _ = StoredValue(decoding: bytes)

@@ -22,6 +22,7 @@ import Testing
         operations.deleteRange(
             from: Key.data(namespace, epoch: 0, []), to: Key.data(namespace, epoch: 3, []))
         operations.put(Key.catalog(.namespace, [0, 0, 0, 7]), [1])
+        operations.put(Key.answerLedger, AnswerLedger().encoded())
 
         let writes = record(operations).describedWrites
         #expect(writes?.map(\.operation) == [.put, .delete, .empty, .catalog])

@@ -43,6 +43,8 @@ public struct DecidingSection {
     private var overlay: [[UInt8]: StoredValueHead?] = [:]
     /// Of the values that the group wrote.
     private var overlayBytes: [[UInt8]: [UInt8]] = [:]
+    /// The same of what stands beside data and catalog; whole, by key.
+    private var asideOverlay: [[UInt8]: [UInt8]?] = [:]
     private var operations = WriteOperations()
     private var usages: [NamespaceID: Usage] = [:]
     /// Of all entries of the group: never below the last entry's.
@@ -143,6 +145,26 @@ public struct DecidingSection {
     }
 
     mutating func deleteExpiryLine(_ line: ExpiryKey) { operations.delete(line.encoded) }
+
+    /// What stands under a key that is neither of data nor of the catalog.
+    func aside(_ key: [UInt8]) throws(Refusal) -> [UInt8]? {
+        if let known = asideOverlay[key] { return known }
+        do {
+            return try database.get(key)
+        } catch {
+            throw .storageFailed("\(error)")
+        }
+    }
+
+    mutating func putAside(_ key: [UInt8], _ value: [UInt8]) {
+        operations.put(key, value)
+        asideOverlay[key] = .some(value)
+    }
+
+    mutating func removeAside(_ key: [UInt8]) {
+        operations.delete(key)
+        asideOverlay[key] = .some(nil)
+    }
 
     mutating func deleteRange(from start: [UInt8], to end: [UInt8]) {
         operations.deleteRange(from: start, to: end)

@@ -34,6 +34,8 @@ public enum Refusal: Error, Equatable, Sendable {
     case operationNotFound(String)
     /// A number that is never used twice has run out, or a table is full.
     case limitReached(String)
+    /// The key was used for another request before.
+    case requestKeyReused
     /// The database could not be read.
     case storageFailed(String)
 }
@@ -52,4 +54,9 @@ public struct Committed<Answer: Sendable>: Sendable {
     /// Of the change's entry, or of the state when it changed nothing.
     public let position: Position
     public let answer: Answer
+
+    public init(position: Position, answer: Answer) {
+        self.position = position
+        self.answer = answer
+    }
 }

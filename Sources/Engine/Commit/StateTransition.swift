@@ -19,6 +19,8 @@ struct StateTransition {
     private(set) var dead: [DeadRange] = []
     /// Of the entries that changed something that people are told of.
     private(set) var differences: [EntryDifferences] = []
+    /// The chain hashes of the entries that carried requests out, by the request's hash.
+    private var answered: [[UInt8]: Hash128] = [:]
     private var operations: [UInt8]
     private var operationCount: UInt32 = 0
 
@@ -59,10 +61,14 @@ struct StateTransition {
 
         switch record.kind {
         case .data:
-            guard
-                WriteOperations.areWholeDataWrites(
-                    payload.bytes, in: payload.operationsRange, count: payload.operationCount)
-            else { throw .notNext("entry \(index) holds writes that data entries cannot have") }
+            let writes = WriteOperations.dataWrites(
+                payload.bytes, in: payload.operationsRange, count: payload.operationCount)
+            guard let writes else {
+                throw .notNext("entry \(index) holds writes that data entries cannot have")
+            }
+            if writes.hasAnswers {
+                for operation in payload.operations() ?? [] { note(operation, of: record) }
+            }
         case .birth, .catalog, .topology, .handover, .barrier, .verify:
             try applyToCatalog(record, payload)
         }
@@ -96,6 +102,9 @@ struct StateTransition {
                 && from.lexicographicallyPrecedes(to):
                 if let range = DeadRange(from: from, to: to, endedBy: index) { dead.append(range) }
             case .delete(let key) where key.first == KeyPrefix.counters: break
+            case .put(let key, _) where key.first == KeyPrefix.answers,
+                .delete(let key) where key.first == KeyPrefix.answers:
+                note(operation, of: record)
             case .put, .delete, .deleteRange:
                 throw .notNext("entry \(index) writes where entries of its kind cannot")
             }
@@ -105,6 +114,18 @@ struct StateTransition {
             header.catalogIndex = index
             header.catalogDigest = catalog.digest
             header.lineage = catalog.lineage ?? header.lineage
+        }
+    }
+
+    /// Takes note of the entry's own hash for the answers that it keeps.
+    private mutating func note(_ operation: WriteOperation, of record: Record) {
+        switch operation {
+        case .put(let key, _):
+            if let hash = Key.requestHash(ofAnswer: key) { answered[hash] = record.position.hash }
+        case .delete(let key):
+            if let hash = Key.requestHash(ofAnswer: key) { answered[hash] = nil }
+        case .deleteRange:
+            break
         }
     }
 
@@ -124,6 +145,11 @@ struct StateTransition {
         var tail = WriteOperations()
         for (namespace, usage) in usages where catalog.namespaces[namespace] != nil {
             tail.put(Key.counters(namespace), usage.encoded())
+        }
+        for (hash, chainHash) in answered {
+            var writer = ByteWriter(capacity: 16)
+            writer.hash128(chainHash)
+            tail.put(Key.answerChainHash(hash), writer.bytes)
         }
         tail.put(Key.header, header.encoded())
         var batch = ByteWriter()

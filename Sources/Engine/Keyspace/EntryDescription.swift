@@ -20,10 +20,9 @@ public struct DescribedWrite: Equatable, Sendable {
 }
 
 extension Record {
-    /// What the entry writes; nil when its payload cannot be read.
+    /// What the entry writes for its users to see; nil when its payload cannot be read.
     public var describedWrites: [DescribedWrite]? {
-        // The index of expiries says nothing that the values do not.
-        EntryPayload(decoding: payload)?.operations()?.filter { !$0.isOfExpiryIndex }
+        EntryPayload(decoding: payload)?.operations()?.filter { !$0.isAside }
             .map(DescribedWrite.init(_:))
     }
 }
@@ -56,10 +55,12 @@ extension DescribedWrite {
 }
 
 extension WriteOperation {
-    fileprivate var isOfExpiryIndex: Bool {
+    /// Of the kept answers, or of the index of expiries, which says nothing that the values do not.
+    fileprivate var isAside: Bool {
         switch self {
-        case .put(let key, _), .delete(let key), .deleteRange(let key, _):
-            key.first == KeyPrefix.expiry
+        case .put(let key, _), .delete(let key):
+            key.first == KeyPrefix.answers || key.first == KeyPrefix.expiry
+        case .deleteRange: false
         }
     }
 }

@@ -19,12 +19,14 @@ public struct NamespaceID: RawRepresentable, Comparable, Hashable, Sendable {
 /// | --- | --- | --- |
 /// | `0x01` | nothing | the state's header: its position, and what the next entry needs |
 /// | `c` | record kind u8, id | a catalog record |
+/// | `a` | sort u8, then as below | what is kept of answers to requests that may be sent again |
 /// | `n` | namespace u32 BE | the namespace's counters |
 /// | `d` | namespace u32 BE, epoch u32 BE, key | a stored value |
 /// | `x` | expiry u64 BE, namespace u32 BE, epoch u32 BE, key | nothing: the value with that key has that expiry |
 public enum KeyPrefix {
     public static let header: UInt8 = 0x01
     public static let catalog = UInt8(ascii: "c")
+    public static let answers = UInt8(ascii: "a")
     public static let counters = UInt8(ascii: "n")
     public static let data = UInt8(ascii: "d")
     public static let expiry = UInt8(ascii: "x")
@@ -53,6 +55,44 @@ public enum Key {
         writer.bytes.append(KeyPrefix.counters)
         writer.big(namespace.rawValue)
         return writer.bytes
+    }
+
+    /// What is kept under ``KeyPrefix/answers``. On disk and in the log: never renumber.
+    enum AnswerSort: UInt8 {
+        /// Nothing more: the ``AnswerLedger``.
+        case ledger = 0
+        /// The hash of a ``RequestKey``: its ``KeptAnswer``.
+        case answer = 1
+        /// A slot u64 BE: the ``AnswerSlot``.
+        case slot = 2
+        /// The hash of a ``RequestKey``: the chain hash of the entry that carried the request out. Not
+        /// in that entry, which cannot hold its own hash, but written by whoever applies it.
+        case chainHash = 3
+    }
+
+    static let answerLedger: [UInt8] = [KeyPrefix.answers, AnswerSort.ledger.rawValue]
+
+    static func answer(_ hash: [UInt8]) -> [UInt8] {
+        [KeyPrefix.answers, AnswerSort.answer.rawValue] + hash
+    }
+
+    static func answerChainHash(_ hash: [UInt8]) -> [UInt8] {
+        [KeyPrefix.answers, AnswerSort.chainHash.rawValue] + hash
+    }
+
+    static func answerSlot(_ slot: UInt64) -> [UInt8] {
+        var writer = ByteWriter(capacity: 10)
+        writer.append([KeyPrefix.answers, AnswerSort.slot.rawValue])
+        writer.big(slot)
+        return writer.bytes
+    }
+
+    /// The request's hash in the key of its answer; nil for other keys.
+    static func requestHash(ofAnswer key: [UInt8]) -> [UInt8]? {
+        guard key.count == 2 + RequestKey.bytesCount, key[0] == KeyPrefix.answers,
+            key[1] == AnswerSort.answer.rawValue
+        else { return nil }
+        return Array(key[2...])
     }
 
     static func catalog(_ kind: CatalogKind, _ id: [UInt8]) -> [UInt8] {

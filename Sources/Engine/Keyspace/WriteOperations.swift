@@ -83,29 +83,40 @@ public struct WriteOperations: Equatable, Sendable {
         return reader.isAtEnd ? operations : nil
     }
 
-    /// Whether a range of bytes holds exactly `count` whole puts and deletes of data keys and lines
-    /// of the index of expiries. RocksDB would only find out after some of them are visible. Reads no more than tags and lengths.
-    static func areWholeDataWrites(_ bytes: [UInt8], in range: Range<Int>, count: UInt32) -> Bool {
+    /// What writes of a data entry are besides whole.
+    struct DataWrites: Equatable {
+        /// Some of them are of ``KeyPrefix/answers``.
+        var hasAnswers = false
+    }
+
+    /// Whether a range of bytes holds exactly `count` whole puts and deletes of data keys, of lines of
+    /// the index of expiries, or of answers; nil if not. RocksDB would only find out after some of them
+    /// are visible. Reads no more than tags, lengths and prefixes.
+    static func dataWrites(_ bytes: [UInt8], in range: Range<Int>, count: UInt32) -> DataWrites? {
         var reader = ByteReader(bytes, in: range)
+        var found = DataWrites()
         for _ in 0..<count {
-            guard let tag: UInt8 = reader.little() else { return false }
+            guard let tag: UInt8 = reader.little() else { return nil }
             let strings: Int
             switch tag {
             case tagDelete: strings = 1
             case tagPut: strings = 2
-            default: return false
+            default: return nil
             }
             for string in 0..<strings {
-                guard let length = reader.varint32() else { return false }
+                guard let length = reader.varint32() else { return nil }
                 if string == 0 {
-                    guard length >= UInt32(Key.dataPrefixBytes), reader.remaining > 0,
-                        bytes[reader.offset] == KeyPrefix.data
-                            || bytes[reader.offset] == KeyPrefix.expiry
-                    else { return false }
+                    guard reader.remaining > 0 else { return nil }
+                    switch bytes[reader.offset] {
+                    case KeyPrefix.data where length >= UInt32(Key.dataPrefixBytes): break
+                    case KeyPrefix.expiry where length >= UInt32(ExpiryKey.prefixBytes): break
+                    case KeyPrefix.answers where length >= 2: found.hasAnswers = true
+                    default: return nil
+                    }
                 }
-                guard reader.skip(Int(length)) else { return false }
+                guard reader.skip(Int(length)) else { return nil }
             }
         }
-        return reader.isAtEnd
+        return reader.isAtEnd ? found : nil
     }
 }

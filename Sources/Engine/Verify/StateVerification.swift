@@ -127,6 +127,7 @@ struct StateVerification {
                 case KeyPrefix.counters: readCounters(key, iterator.value, &report)
                 case KeyPrefix.expiry: readExpiryLine(key, &report)
                 case KeyPrefix.catalog: break
+                case KeyPrefix.answers: readAnswers(key, iterator.value, &report)
                 case KeyPrefix.header where key.count == 1: break
                 default:
                     report.find(
@@ -196,6 +197,19 @@ struct StateVerification {
         // Those of flushed namespaces are removed later.
         guard catalog.namespaces[line.namespace]?.record.epoch == line.epoch else { return }
         expiryLines.found = expiryLines.found &+ Hash128(of: key)
+    }
+
+    private func readAnswers(_ key: [UInt8], _ value: [UInt8], _ report: inout EngineReport) {
+        let isWhole =
+            switch key.count >= 2 ? Key.AnswerSort(rawValue: key[1]) : nil {
+            case .ledger?: AnswerLedger(decoding: value) != nil
+            case .answer?: KeptAnswer(decoding: value) != nil
+            case .slot?: AnswerSlot(decoding: value) != nil
+            case .chainHash?: value.count == 16
+            case nil: false
+            }
+        if isWhole { return }
+        report.find(.damage, sort: "kept answers", path, "what is kept of an answer cannot be read")
     }
 
     private mutating func readCounters(

@@ -71,6 +71,11 @@ extension Problem {
             self = .notFound("There is no operation \(id).")
         case .limitReached(let what):
             self = .conflict("limit-reached", "No more \(what) can be made.")
+        case .requestKeyReused:
+            self = Problem(
+                422, "idempotency-key-reused",
+                "This Idempotency-Key came with another request before. Nothing was done; choose a new key."
+            )
         case .storageFailed:
             self = .internalError("The state cannot be read. The node's log says why.")
         }

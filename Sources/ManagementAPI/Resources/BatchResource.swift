@@ -32,35 +32,28 @@ enum BatchResource {
             namespace: try call.namespaceName(), checks: operations.compactMap(\.check),
             writes: operations.compactMap(\.write))
         let adds = change.writes.contains { if case .put = $0 { true } else { false } }
-        return submit(call, change, operations.map(\.isWrite), needsSpace: adds)
+        let areWrites = operations.map(\.isWrite)
+        return try call.commit(
+            change, needsSpace: adds, isLarge: operations.count > quickMax,
+            refused: { refused($0, call) }
+        ) { committed in
+            .json(
+                [
+                    "position": committed.position.json,
+                    "results": .array(results(committed.answer, areWrites)),
+                ], headers: [(Headers.index, "\(committed.position.index)")])
+        }
     }
 
-    private static func submit(
-        _ call: Call, _ change: WriteKeys, _ areWrites: [Bool], needsSpace: Bool
-    ) -> Route.Outcome {
-        call.node.submit(call.admitted(change), needsSpace: needsSpace) { result in
-            switch result {
-            case .failure(.refused(.checkFailed(let place, let current))):
-                let refusal = Refusal.checkFailed(operation: place, current: current)
-                let fault = Problem.Fault(
-                    pointer: "/operations/\(place)", code: "check-failed",
-                    detail: "This check does not hold.")
-                call.respond(Problem(refusal).with([fault]))
-            case .failure(let failure):
-                call.respond(call.problem(failure))
-            case .success(let committed):
-                let answer: @Sendable () -> Void = {
-                    let results = BatchResource.results(committed.answer, areWrites)
-                    call.respond(
-                        .json(
-                            ["position": committed.position.json, "results": .array(results)],
-                            headers: [(Headers.index, "\(committed.position.index)")]))
-                }
-                if areWrites.count > quickMax, call.api.parsing.run(answer) { return }
-                answer()
-            }
+    /// A check that does not hold is named by its place.
+    private static func refused(_ failure: ChangeFailure, _ call: Call) -> Problem {
+        guard case .refused(.checkFailed(let place, let current)) = failure else {
+            return call.problem(failure)
         }
-        return .later
+        let fault = Problem.Fault(
+            pointer: "/operations/\(place)", code: "check-failed",
+            detail: "This check does not hold.")
+        return Problem(Refusal.checkFailed(operation: place, current: current)).with([fault])
     }
 
     /// One for each operation, in the order asked for.

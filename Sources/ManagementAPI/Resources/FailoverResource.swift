@@ -34,14 +34,17 @@ enum FailoverResource {
             }
             return .later
         }
-        call.node.failOver(
-            acceptDataLoss: acceptsDataLoss, changedBy: call.caller.label, reason: reason
-        ) { result in
-            switch result {
-            case .success(let operation): call.respond(NodeChanges.started(call, operation))
-            case .failure(let refusal): call.respond(Problem(refusal))
+        return try call.beginOperation { id in
+            call.node.failOver(
+                acceptDataLoss: acceptsDataLoss, operationID: id, changedBy: call.caller.label,
+                reason: reason
+            ) { result in
+                switch result {
+                case .success(let operation): call.respond(NodeChanges.started(call, operation))
+                case .failure(let refusal): call.respond(Problem(refusal))
+                }
             }
+            return .later
         }
-        return .later
     }
 }

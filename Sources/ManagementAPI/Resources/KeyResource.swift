@@ -97,7 +97,7 @@ enum KeyResource {
                     key: key, value: call.request.body,
                     lifetime: seconds.map { .seconds($0) })
             ])
-        return call.commit(change, acks: try acks(call)) { committed in
+        return try call.commit(change, acks: try acks(call)) { committed in
             let index = (name: Headers.index, value: "\(committed.position.index)")
             switch committed.answer.first {
             case .created(let version):
@@ -121,7 +121,7 @@ enum KeyResource {
         let change = WriteKeys(
             namespace: try call.namespaceName(), checks: try checks(call, key),
             writes: [.setLifetime(key: key, lifetime.duration)], mustHit: true)
-        return call.commit(change) { committed in
+        return try call.commit(change) { committed in
             guard case .replaced(let version) = committed.answer.first else {
                 fatalError("another lifetime was answered with \(committed.answer)")
             }
@@ -135,7 +135,7 @@ enum KeyResource {
         let change = WriteKeys(
             namespace: try call.namespaceName(), checks: try checks(call, key),
             writes: [.delete(key: key)], mustHit: true)
-        return call.commit(change, needsSpace: false) { committed in
+        return try call.commit(change, needsSpace: false) { committed in
             Response(status: 204, headers: [(Headers.index, "\(committed.position.index)")])
         }
     }

@@ -43,7 +43,7 @@ enum NamespaceChanges {
         let seed = NamespaceSeed(
             name: name, quotaKeys: quotas.keys ?? nil, quotaBytes: quotas.bytes ?? nil,
             token: token.seed)
-        return call.commit(CreateNamespaces([seed])) { committed in
+        return try call.commit(CreateNamespaces([seed])) { committed in
             var document = committed.answer[0].json(Usage()).objectValue ?? [:]
             document["token"] = .string(token.text)
             return .json(
@@ -67,7 +67,7 @@ enum NamespaceChanges {
         return try call.later(on: call.api.parsing) { () throws(Problem) -> Route.Outcome in
             let tokens = names.map { _ in Token(kind: .namespace) }
             let seeds = zip(names, tokens).map { NamespaceSeed(name: $0, token: $1.seed) }
-            return call.commit(CreateNamespaces(seeds), isLarge: true) { committed in
+            return try call.commit(CreateNamespaces(seeds), isLarge: true) { committed in
                 let items = zip(committed.answer, tokens).map { record, token -> JSONValue in
                     [
                         "name": .string(record.name.rawValue), "id": JSONValue(record.id.rawValue),
@@ -93,7 +93,7 @@ enum NamespaceChanges {
         if let limit = quotas.bytes { change.quotaBytes = .set(limit) }
         if let isReadOnly = fields.flag("read_only") { change.isReadOnly = .set(isReadOnly) }
         try faults.check()
-        return call.commit(change, needsSpace: false) { committed in
+        return try call.commit(change, needsSpace: false) { committed in
             let record = committed.answer
             let namespace = call.node.engine?.state.catalog.namespaces[record.id]
             return .json(

@@ -59,18 +59,21 @@ enum NodeChanges {
             }
             return .later
         }
-        return add(
-            call, at: address, name: name, upstream: upstream, discardsData: discardsData,
-            changedBy: call.caller.label, reason: reason)
+        return try call.beginOperation { id in
+            add(
+                call, at: address, name: name, upstream: upstream, discardsData: discardsData,
+                operationID: id, changedBy: call.caller.label, reason: reason)
+        }
     }
 
     static func add(
         _ call: Call, at address: NodeAddress, name: NodeName?, upstream: NodeName?,
-        discardsData: Bool, changedBy: String, reason: String?
+        discardsData: Bool, operationID: String = Node.newOperationID(), changedBy: String,
+        reason: String?
     ) -> Route.Outcome {
         call.node.addNode(
             at: address, name: name, upstream: upstream, discardData: discardsData,
-            changedBy: changedBy, reason: reason
+            operationID: operationID, changedBy: changedBy, reason: reason
         ) { result in
             switch result {
             case .success(let operation): call.respond(started(call, operation))
@@ -99,13 +102,17 @@ enum NodeChanges {
                 "\(Sentence.of(refusal.detail)) What to do: \(Sentence.of(refusal.remedy))")
         }
         if isDryRun { return .response(DryRun.answer(call.node.planResync(of: member.number))) }
-        call.node.resync(member, changedBy: call.caller.label, reason: reason) {
-            switch $0 {
-            case .success(let operation): call.respond(started(call, operation))
-            case .failure(let failure): call.respond(call.problem(failure))
+        return try call.beginOperation { id in
+            call.node.resync(
+                member, operationID: id, changedBy: call.caller.label, reason: reason
+            ) {
+                switch $0 {
+                case .success(let operation): call.respond(started(call, operation))
+                case .failure(let failure): call.respond(call.problem(failure))
+                }
             }
+            return .later
         }
-        return .later
     }
 
     // MARK: - Changed

@@ -42,10 +42,18 @@ enum RollbackResource {
         }
         if isDryRun { return try call.plan(make) }
         let header = try call.changeReason()
+        return try call.beginOperation { id in
+            begin(call, id, old, reason: reason ?? header)
+        }
+    }
+
+    private static func begin(
+        _ call: Call, _ id: String, _ old: TopologyDocument, reason: String?
+    ) -> Route.Outcome {
         let operation = OperationRecord(
-            id: Node.newOperationID(), type: "rollback", state: .running,
+            id: id, type: "rollback", state: .running,
             subject: call.node.name.rawValue, createdAt: .now(), createdBy: call.caller.label,
-            reason: reason ?? header)
+            reason: reason)
         let change = ChangeTopology(
             changedBy: operation.createdBy, reason: operation.reason, operation: operation,
             make: make)

@@ -34,16 +34,18 @@ enum SwitchoverResource {
             let plan = call.node.planSwitchover(from: from, to: to, timeout: patience)
             return .response(DryRun.answer(plan))
         }
-        call.node.switchOver(
-            from: from, to: to, timeout: patience,
-            changedBy: call.caller.label, reason: reason ?? header
-        ) { result in
-            switch result {
-            case .success(let operation): call.respond(NodeChanges.started(call, operation))
-            case .failure(.change(let failure)): call.respond(call.problem(failure))
-            case .failure(let refusal): call.respond(Problem(refusal))
+        return try call.beginOperation { id in
+            call.node.switchOver(
+                from: from, to: to, timeout: patience, operationID: id,
+                changedBy: call.caller.label, reason: reason ?? header
+            ) { result in
+                switch result {
+                case .success(let operation): call.respond(NodeChanges.started(call, operation))
+                case .failure(.change(let failure)): call.respond(call.problem(failure))
+                case .failure(let refusal): call.respond(Problem(refusal))
+                }
             }
+            return .later
         }
-        return .later
     }
 }

@@ -20,6 +20,6 @@ enum SyncResource {
     }
 
     private static func appendBarrier(_ call: Call) throws(Problem) -> Route.Outcome {
-        call.commit(Barrier(), needsSpace: false) { .position($0.position) }
+        try call.commit(Barrier(), needsSpace: false) { .position($0.position) }
     }
 }

@@ -89,7 +89,7 @@ enum TokenResource {
         let change = CreateToken(
             try call.tokenOwner(), token.seed, scopes: scopes, description: description,
             lifetime: seconds.map { .seconds($0) }, networks: networks)
-        return call.commit(change) { committed in
+        return try call.commit(change) { committed in
             var document = call.json(committed.answer).objectValue ?? [:]
             document["token"] = .string(token.text)
             return .json(
@@ -107,7 +107,7 @@ enum TokenResource {
         let change = RotateToken(
             try call.tokenOwner(), call.parameter("id"), by: token.seed,
             grace: .seconds(grace ?? 0))
-        return call.commit(change, needsSpace: false) { committed in
+        return try call.commit(change, needsSpace: false) { committed in
             var document = call.json(committed.answer.token).objectValue ?? [:]
             document["token"] = .string(token.text)
             document["replaced"] = committed.answer.replaced.map { call.json($0) } ?? .null
@@ -119,7 +119,7 @@ enum TokenResource {
 
     private static func revoke(_ call: Call) throws(Problem) -> Route.Outcome {
         let change = RevokeToken(try call.tokenOwner(), call.parameter("id"))
-        return call.commit(change, needsSpace: false) { .position($0.position) }
+        return try call.commit(change, needsSpace: false) { .position($0.position) }
     }
 
     // MARK: - Fields

@@ -1,0 +1,139 @@
+import ClusterKit
+import JSON
+import Platform
+import Testing
+
+/// Requests that are sent again.
+@Suite(.cluster) struct IdempotencyTests {
+    private func key(_ text: String) -> [(String, String)] { [("Idempotency-Key", text)] }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `the same request again is not carried out again, and no secret is shown twice`() throws {
+        let client = try TestCluster().primary.client
+        let body: JSONValue = ["name": "aa", "quota_keys": 7]
+        let first = try client.post("/v1/namespaces", body, headers: key("one")).expecting(201)
+        let again = try client.post("/v1/namespaces", body, headers: key("one")).expecting(201)
+        #expect(first["token"]?.stringValue?.hasPrefix("cvy_") == true)
+        #expect(again["token"] == .null && again["token_shown"] == true)
+        #expect(again.header("Idempotency-Replayed") == "true")
+        for name in ["Location", "Convoy-Index"] {
+            #expect(again.header(name) == first.header(name))
+        }
+        for name in ["id", "name", "created_at", "quota_keys"] {
+            #expect(again[name] == first[name])
+        }
+        let other: JSONValue = ["name": "bb"]
+        for answer in [
+            try client.post("/v1/namespaces", other, headers: key("one")),
+            try client.post("/v1/namespaces/aa/flush", headers: key("one")),
+        ] {
+            #expect(answer.status == 422 && answer.problem == "idempotency-key-reused", "\(answer)")
+        }
+        #expect(try client.namespaceNames() == ["aa", "default"])
+        let many: JSONValue = ["create": [["name": "cc"], ["name": "dd"]]]
+        _ = try client.post("/v1/namespaces/batch", many, headers: key("two")).expecting(201)
+        let items =
+            try client.post("/v1/namespaces/batch", many, headers: key("two"))
+            .expecting(201)["items"]?.arrayValue ?? []
+        #expect(items.map { $0["name"]?.stringValue } == ["cc", "dd"])
+        #expect(items.allSatisfy { $0["token"] == .null && $0["token_shown"] == true })
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func
+        `each answer is the same to the last byte, also of the next primary and after its restart`()
+        throws
+    {
+        let cluster = try TestCluster(nodes: 2)
+        let client = cluster.primary.client
+        _ = try client.createNamespace("aa")
+        let batch: JSONValue = [
+            "operations": [
+                ["op": "put", "key": "k", "value": "1"], ["op": "delete", "key": "none"],
+            ]
+        ]
+        let patch: JSONValue = ["read_only": false]
+        let requests: [(method: String, path: String, body: JSONValue?)] = [
+            ("POST", "/v1/namespaces/aa/batch", batch), ("POST", "/v1/barriers", nil),
+            ("PATCH", "/v1/namespaces/aa", patch), ("POST", "/v1/namespaces/aa/flush", nil),
+        ]
+        func send(to client: TestClient) throws -> [TestAnswer] {
+            try requests.map { request in
+                try client.ask(
+                    request.method, request.path, json: request.body,
+                    headers: key("key-\(request.path)")
+                ).expecting(200)
+            }
+        }
+        let first = try send(to: client)
+        _ = try client.put(Path.key("k", in: "aa"), [2]).expecting(201)
+        #expect(try send(to: client).map(\.body) == first.map(\.body))
+        try client.waitUntilInSync()
+        let replica = cluster[1]
+        cluster.primary.kill()
+        try replica.client.becomePrimary("n2", acceptDataLoss: true)
+        let there = try send(to: replica.client)
+        #expect(there.map(\.body) == first.map(\.body))
+        #expect(there.allSatisfy { $0.header("Idempotency-Replayed") == "true" })
+        replica.kill()
+        try replica.start()
+        #expect(try send(to: replica.client).map(\.body) == first.map(\.body))
+        #expect(try replica.client.get(Path.key("k", in: "aa")).body == [2], "done once")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `of many that are sent at once one is carried out, and all have its answer`() throws {
+        let client = try TestCluster().primary.client
+        let body: JSONValue = ["operations": [["op": "put", "key": "k", "value": "1"]]]
+        let answers = try Parallel.map(Array(0..<32), threads: 16) { _ in
+            try client.post("/v1/namespaces/default/batch", body, headers: key("k")).expecting(200)
+        }
+        #expect(Set(answers.map(\.body)).count == 1)
+        #expect(answers.count { $0.header("Idempotency-Replayed") == nil } == 1)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a request that failed may be sent again, and keys of one caller are not another's`()
+        throws
+    {
+        let client = try TestCluster().primary.client
+        let flush = "/v1/namespaces/aa/flush"
+        _ = try client.post(flush, headers: key("k")).expecting(404)
+        let token = try client.createNamespace("aa")
+        let first = try client.post(flush, headers: key("k")).expecting(200)
+        let tenant = client.with(token: token)
+        let other = try tenant.post(flush, headers: key("k")).expecting(200)
+        #expect(other.header("Idempotency-Replayed") == nil)
+        #expect(other.index != first.index)
+        for bad in ["a b", String(repeating: "x", count: 256), "é"] {
+            let answer = try client.post(flush, headers: key(bad))
+            #expect(answer.status == 400, "\(bad): \(answer)")
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `an operation is begun once, however often it is asked for`() throws {
+        let cluster = try TestCluster()
+        let client = cluster.primary.client
+        let node = try cluster.start(cluster.makeNode())
+        let body: JSONValue = ["address": .string(node.client.base)]
+        let first = try client.post("/v1/nodes", body, headers: key("add")).expecting(202)
+        let id = try #require(first["id"]?.stringValue)
+        try client.waitUntilDone(id)
+        let again = try client.post("/v1/nodes", body, headers: key("add")).expecting(202)
+        #expect(again["id"] == first["id"] && again["state"] == "succeeded")
+        #expect(again.header("Location") == first.header("Location"))
+        #expect(again.header("Idempotency-Replayed") == "true")
+        let other: JSONValue = ["address": .string(node.client.base), "discard_data": true]
+        #expect(try client.post("/v1/nodes", other, headers: key("add")).status == 422)
+
+        try client.waitUntilInSync()
+        let move: JSONValue = ["from": "n1", "to": "n2"]
+        let switchover = try client.post("/v1/topology/switchover", move, headers: key("move"))
+            .expecting(202)
+        try node.client.waitUntilDone(try #require(switchover["id"]?.stringValue))
+        let repeated = try node.client.post("/v1/topology/switchover", move, headers: key("move"))
+        #expect(repeated.status == 202 && repeated["id"] == switchover["id"], "\(repeated)")
+        #expect(try node.client.node().role == "primary")
+    }
+}
