@@ -82,7 +82,7 @@ import Testing
 
     @Test(arguments: [
         "", "x", "00abcdef01234567", "00abcdef01234567-", "abcdef01234567-1", "00ABCDEF01234567-1",
-        "00abcdef01234567-01", "00abcdef01234567-+1", "00abcdef01234567-1-1",
+        "00abcdef01234567-1234567890123456789", "00abcdef01234567-+1", "00abcdef01234567-1-1",
     ])
     func `only what was given out is an id`(text: String) {
         #expect(EventID("00abcdef01234567-17") == id(17))

@@ -62,13 +62,21 @@ public struct EventID: Hashable, Sendable, CustomStringConvertible {
             + "\(digits)-\(number)"
     }
 
-    /// Nil for anything that ``description`` does not write.
+    /// Nil for anything that cannot be an id.
     public init?(_ text: String) {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, let run = UInt64(parts[0], radix: 16),
+        func holds(_ part: Substring, _ digits: ClosedRange<UInt8>..., count: ClosedRange<Int>)
+            -> Bool
+        {
+            count.contains(part.utf8.count)
+                && part.utf8.allSatisfy { byte in digits.contains { $0.contains(byte) } }
+        }
+        let decimal = UInt8(ascii: "0")...UInt8(ascii: "9")
+        let letters = UInt8(ascii: "a")...UInt8(ascii: "f")
+        guard parts.count == 2, holds(parts[0], decimal, letters, count: 16...16),
+            holds(parts[1], decimal, count: 1...18), let run = UInt64(parts[0], radix: 16),
             let number = UInt64(parts[1])
         else { return nil }
         self.init(run: run, number: number)
-        guard description == text else { return nil }  // No signs, no leading zeros.
     }
 }
