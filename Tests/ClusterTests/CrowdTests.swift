@@ -1,0 +1,76 @@
+import ClusterKit
+import JSON
+import Platform
+import Testing
+
+/// Many wait, many follow, and a full sync runs: whoever asks for the state is answered at once.
+@Suite(.cluster) struct CrowdTests {
+    /// Of the data that is synced again, and how fast: the full sync outlasts the looks.
+    private static let bytes = isFullRun ? 96 << 20 : 24 << 20
+    private static let bytesPerSecond = isFullRun ? 2_000_000 : 1_500_000
+    private static let lookFor: Duration = isFullRun ? .seconds(15) : .seconds(4)
+
+    @Test(.timeLimit(.minutes(3)))
+    func `waiters and streams keep nobody waiting while a full sync runs`() throws {
+        let cluster = try TestCluster()
+        let primary = cluster.primary.client
+        for number in 0..<CrowdTests.bytes >> 19 {
+            _ = try primary.put(Path.key("k\(number)"), SeededRandom.block(number, 512 << 10))
+                .expecting(201)
+        }
+        let replica = try cluster.addReplica().client
+        let port = cluster.primary.port
+        let waiters = try (0..<256).map { _ in
+            try HeldRequest("/v1/nodes/self?wait=applied:99999999&timeout=120s", at: port)
+        }
+        let streams = try (0..<50).map { _ in
+            try HeldRequest("/v1/events", at: port, headers: [("Accept", "text/event-stream")])
+        }
+        try poll(within: .seconds(10), for: "all of them are there") {
+            let metrics = Exposition(try primary.get("/metrics").text)
+            return metrics.value("convoy_waits") == 256
+                && metrics.value("convoy_event_streams") == 50 ? true : nil
+        }
+        let refused = try primary.get("/v1/sync?wait=in_sync&timeout=1s")
+        #expect(refused.status == 429 && refused.header("Retry-After") != nil, "\(refused)")
+
+        _ = try replica.limitFullSync(CrowdTests.bytesPerSecond).expecting(200)
+        _ = try primary.post("/v1/nodes/n2/resync").expecting(202)
+        try poll(within: .seconds(20), for: "the full sync runs") {
+            try replica.node().fullSyncBytesDone ?? 0 > 0 ? true : nil
+        }
+        let isOver = Monitor(false)
+        let written = Monitor(0)
+        let writer = WorkerThread(name: "writer") {
+            // What is not answered shows in the count.
+            while !isOver.withLock({ $0 }) {
+                let answer = try? primary.put(Path.key("w"), [1])
+                if answer?.status ?? 500 < 300 { written.update { $0 += 1 } }
+                rest(.milliseconds(20))
+            }
+        }
+        for (name, client) in [("primary", primary), ("replica", replica)] {
+            for path in ["/livez", "/v1/sync"] {
+                let probe = try LatencyProbe(
+                    client, [path], perSecond: 200, for: CrowdTests.lookFor)
+                print(
+                    "\(path) of the \(name): \(probe.times.count) answers, p50 \(probe.median), "
+                        + "p99 \(probe.percentile(99)), longest \(probe.percentile(100))")
+                #expect(probe.failures == [])
+                #expect(probe.percentile(99) < SilentPrimary.answerTimeMax, "\(path) of \(name)")
+            }
+        }
+        #expect(try replica.node().fullSyncBytesDone != nil, "it still runs")
+        isOver.update { $0 = true }
+        #expect(writer.join(until: .now() + .seconds(20)))
+        #expect(written.withLock { $0 } > 50)
+        #expect(waiters.allSatisfy { $0.isHeld })
+        _ = try primary.createNamespace("told-to-all")
+        rest(.milliseconds(300))
+        for stream in streams { #expect(stream.received().contains("told-to-all")) }
+        _ = try replica.limitFullSync(nil).expecting(200)
+        try poll(within: .seconds(60), for: "in sync") {
+            try primary.get("/v1/sync")["in_sync"] == true ? true : nil
+        }
+    }
+}
