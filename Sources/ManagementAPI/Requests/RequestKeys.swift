@@ -120,31 +120,37 @@ extension Call {
 struct KeptResponse {
     var status: Int
     var headers: [(name: String, value: String)]
-    var body: JSONValue
+    /// Nil of an answer without a body.
+    var body: JSONValue?
 
-    /// Of an answer that has a JSON body.
+    /// Of an answer that has a JSON body, or none.
     init?(_ response: Response) {
-        guard case .bytes(let bytes) = response.body, let body = try? JSONValue(parsing: bytes)
-        else { return nil }
+        switch response.body {
+        case .none: break
+        case .bytes(let bytes):
+            guard let body = try? JSONValue(parsing: bytes) else { return nil }
+            self.body = body
+        case .file, .stream: return nil
+        }
         status = response.status
         headers = response.headers
-        self.body = body
     }
 
     var encoded: [UInt8] {
-        JSONValue.object([
+        var kept: JSONObject = [
             "status": JSONValue(status),
             "headers": .array(headers.map { [.string($0.name), .string($0.value)] }),
-            "body": KeptResponse.withoutSecrets(body),
-        ]).serialized()
+        ]
+        if let body { kept["body"] = KeptResponse.withoutSecrets(body) }
+        return JSONValue.object(kept).serialized()
     }
 
     init?(decoding bytes: [UInt8]) {
         guard let json = try? JSONValue(parsing: bytes),
-            let status = json["status"]?.integerValue, let body = json["body"]
+            let status = json["status"]?.integerValue
         else { return nil }
         self.status = Int(status)
-        self.body = body
+        body = json["body"]
         headers = (json["headers"]?.arrayValue ?? []).compactMap { pair in
             guard let name = pair[0]?.stringValue, let value = pair[1]?.stringValue else {
                 return nil
@@ -177,11 +183,11 @@ struct KeptResponse {
     private static let tokenName = "token"
 
     /// Whether the answer names the position of its own entry.
-    var namesPosition: Bool { body["position"]?["hash"] != nil }
+    var namesPosition: Bool { body?["position"]?["hash"] != nil }
 
     /// The same answer with the chain hash that its entry turned out to have.
     mutating func place(hash: String) {
-        guard namesPosition, var object = body.objectValue,
+        guard namesPosition, var object = body?.objectValue,
             var position = object["position"]?.objectValue
         else { return }
         position["hash"] = .string(hash)
@@ -190,6 +196,6 @@ struct KeptResponse {
     }
 
     var response: Response {
-        Response(status: status, headers: headers, body: .bytes(body.serialized()))
+        Response(status: status, headers: headers, body: body.map { .bytes($0.serialized()) } ?? .none)
     }
 }
