@@ -1,4 +1,4 @@
-import Engine
+public import Engine
 import Platform
 public import Replication
 import Topology

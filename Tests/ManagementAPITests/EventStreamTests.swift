@@ -93,10 +93,11 @@ import Testing
     }
 
     @Test func `the streams of one caller are ended, those of others go on`() throws {
+        let token = TokenRecord(
+            lookupID: "x", namespace: nil, algorithm: "sha256", hash: [1],
+            createdAt: UnixMilliseconds(rawValue: 0))
         let other = try #require(
-            streams.begin(
-                hub, after: hub.last, kind: nil,
-                owner: .namespaceToken(lookupID: "x", .init(rawValue: 1))))
+            streams.begin(hub, after: hub.last, kind: nil, owner: Caller(token: token)))
         let stream = try stream()
         (_, _) = (text(stream), text(other))
         streams.end { $0 == .anonymous }

@@ -196,6 +196,7 @@ struct KeptResponse {
     }
 
     var response: Response {
-        Response(status: status, headers: headers, body: body.map { .bytes($0.serialized()) } ?? .none)
+        Response(
+            status: status, headers: headers, body: body.map { .bytes($0.serialized()) } ?? .none)
     }
 }

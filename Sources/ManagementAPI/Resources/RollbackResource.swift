@@ -43,12 +43,12 @@ enum RollbackResource {
         if isDryRun { return try call.plan(make) }
         let header = try call.changeReason()
         return try call.beginOperation { id in
-            begin(call, id, old, reason: reason ?? header)
+            begin(call, id, make, reason: reason ?? header)
         }
     }
 
     private static func begin(
-        _ call: Call, _ id: String, _ old: TopologyDocument, reason: String?
+        _ call: Call, _ id: String, _ make: @escaping ChangeTopology.Make, reason: String?
     ) -> Route.Outcome {
         let operation = OperationRecord(
             id: id, type: "rollback", state: .running,

@@ -30,7 +30,8 @@ struct EventSnapshot: Equatable, Sendable {
 
     struct Running: Equatable, Sendable {
         var role: RunningRole
-        var state: RunningState
+        /// Nil while the role is undecided.
+        var state: RunningState?
         var upstream: String?
     }
 
@@ -81,7 +82,7 @@ extension EventSnapshot {
             return [
                 Event(
                     .node, "reachable", name, at: now,
-                    "\(name) answers; it is \(running.role.rawValue), \(running.state.rawValue).",
+                    "\(name) answers; it is \(running.role.rawValue)\(running.stateWord).",
                     running.data)
             ]
         case (let before?, let running?):
@@ -95,13 +96,15 @@ extension EventSnapshot {
                         data)
                 ]
             }
-            guard before.state != running.state else { return [] }
+            guard before.state != running.state, let state = running.state?.rawValue,
+                let old = before.state?.rawValue
+            else { return [] }
             var data = running.data
-            data["before"] = .string(before.state.rawValue)
+            data["before"] = .string(old)
             return [
                 Event(
                     .node, "state", name, at: now,
-                    "\(name) is \(running.state.rawValue) now; it was \(before.state.rawValue).",
+                    "\(name) is \(state) now; it was \(old).",
                     data)
             ]
         }
@@ -201,9 +204,11 @@ extension EventSnapshot {
 }
 
 extension EventSnapshot.Running {
+    fileprivate var stateWord: String { state.map { ", \($0.rawValue)" } ?? "" }
+
     fileprivate var data: JSONObject {
         [
-            "role": .string(role.rawValue), "state": .string(state.rawValue),
+            "role": .string(role.rawValue), "state": .orNull(state?.rawValue),
             "upstream": .orNull(upstream),
         ]
     }

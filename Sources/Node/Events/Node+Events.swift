@@ -113,7 +113,8 @@ extension EventSnapshot.NodeView {
     init(_ report: NodeReport) {
         running = report.running.map { running in
             let isRetrying =
-                running.attempt > 0 && [.connecting, .handshake].contains(running.state)
+                running.attempt > 0
+                && [.connecting, .handshake].contains(running.state ?? .stalled)
             return EventSnapshot.Running(
                 role: running.role, state: isRetrying ? .backoff : running.state,
                 upstream: running.upstream)
