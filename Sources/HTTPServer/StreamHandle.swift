@@ -1,4 +1,5 @@
 import CMicroHTTPD
+import Glibc
 import Platform
 
 /// A stream's connection, as the stream sees it. Safe from any thread.
@@ -47,6 +48,16 @@ public final class StreamHandle: Sendable {
         guard isOpen else { return }
         connection.shut()
         wake()
+    }
+
+    /// Keeps the kernel from holding more than about `bytes` that the client has not taken; by itself it
+    /// holds megabytes. For as long as the connection lasts.
+    public func limitUnsent(bytes: Int) {
+        _ = connection.withSocket { socket in
+            var size = Int32(clamping: bytes)
+            // What cannot be set leaves the kernel's own limit.
+            setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        }
     }
 
     func open() { stream.opened(self) }

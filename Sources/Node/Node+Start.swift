@@ -179,7 +179,8 @@ extension Node {
     public func stop(until deadline: MonotonicTime) {
         state.isDraining = true
         waits.stop()
-        events.stop()
+        events.stop(
+            Event(.node, "stopping", name.rawValue, at: .now(), "\(name) is stopping, in order."))
         source.endWaits()
         source.endAll(reason: "the node is stopping")
         control.stop(until: deadline)

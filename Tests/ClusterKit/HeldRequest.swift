@@ -4,9 +4,13 @@ import Platform
 public final class HeldRequest: Sendable {
     private let socket: Socket
 
-    /// Blocks until it is sent.
-    public init(_ path: String, at port: UInt16, headers: [(String, String)] = []) throws {
-        socket = try Socket.connected(to: port)
+    /// Blocks until it is sent. With `receiveBytes` the kernel takes about as much of the answer, until
+    /// it is read.
+    public init(
+        _ path: String, at port: UInt16, headers: [(String, String)] = [],
+        receiveBytes: Int32? = nil
+    ) throws {
+        socket = try Socket.connected(to: port, receiveBytes: receiveBytes)
         let lines = headers.map { "\($0.0): \($0.1)\r\n" }.joined()
         let text = "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\n\(lines)\r\n"
         guard socket.write(Array(text.utf8)) else {

@@ -32,8 +32,12 @@ public final class Socket: Sendable {
         return made
     }
 
-    public static func connected(to port: UInt16) throws(ClusterFailure) -> Socket {
+    public static func connected(
+        to port: UInt16, receiveBytes: Int32? = nil
+    ) throws(ClusterFailure) -> Socket {
         let made = try makeTCP()
+        // Before the connection stands, as the window is agreed on then.
+        if let receiveBytes { made.set(SOL_SOCKET, SO_RCVBUF, receiveBytes) }
         made.set(Int32(IPPROTO_TCP), TCP_NODELAY, Int32(1))
         guard made.withLoopback(port, { connect(made.descriptor, $0, $1) }) == 0 else {
             throw failure("connect to port \(port)")

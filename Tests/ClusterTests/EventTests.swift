@@ -119,6 +119,37 @@ import Testing
         try poll(within: .seconds(10), for: "a beat") { stream.beats > 0 ? true : nil }
         try cluster.primary.stop()
         #expect(try stream.end() == .complete)
+        #expect(stream.events.last?["what"] == "stopping")
+    }
+
+    @Test(.timeLimit(.minutes(2)))
+    func `a client that takes nothing is told that it has missed something, and slows nobody`()
+        throws
+    {
+        let cluster = try TestCluster()
+        let client = cluster.primary.client
+        _ = try client.createNamespace("aa")
+        let quick = try EventReader(client)
+        let slow = try HeldRequest(
+            "/v1/events", at: cluster.primary.port, headers: [("Accept", "text/event-stream")],
+            receiveBytes: 2_048)
+        // More than are kept, and what lies in the connection besides.
+        let count = 6_000
+        try Parallel.run(8) { worker in
+            for number in stride(from: worker, to: count, by: 8) {
+                let change: JSONValue = ["quota_keys": .integer(Int64(number))]
+                _ = try client.ask("PATCH", "/v1/namespaces/aa", json: change).expecting(200)
+            }
+        }
+        #expect(try quick.take(count - 1, kind: "namespace", "changed").count == count - 1)
+        #expect(quick.resets == 0)
+        let text = slow.received()
+        #expect(text.contains("event: reset"), "\(text.suffix(300))")
+        #expect(text.contains("\"changed\""), "and some events before it")
+        try poll(within: .seconds(5), for: "its place is free") {
+            let metrics = Exposition(try client.get("/metrics").text)
+            return metrics.value("convoy_event_streams") == 1 ? true : nil
+        }
     }
 
     @Test(.timeLimit(.minutes(1)))

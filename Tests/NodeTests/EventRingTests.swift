@@ -1,8 +1,38 @@
+import Engine
 import JSON
+import Log
 import Platform
 import Testing
 
 @testable import Node
+
+@Suite struct EventHubTests {
+    private func entry(records: Int) -> EntryDifferences {
+        EntryDifferences(
+            index: LogIndex(1), time: UnixMilliseconds(rawValue: 0),
+            all: (0..<records).map { _ in .namespace(before: nil, after: nil) })
+    }
+
+    @Test func `more than can be told at once is a gap, never a memory that grows`() {
+        let hub = EventHub(node: "n1")
+        for _ in 0..<5 { hub.take([entry(records: EventHub.inboxMax / 5)]) }
+        guard case .look(let entries) = hub.next(within: .zero) else {
+            Issue.record("a gap though all fits")
+            return
+        }
+        #expect(entries.count == 5)
+        for _ in 0..<6 { hub.take([entry(records: EventHub.inboxMax / 5)]) }
+        guard case .overflow = hub.next(within: .zero) else {
+            Issue.record("no gap")
+            return
+        }
+        guard case .look(let rest) = hub.next(within: .zero) else {
+            Issue.record("still a gap")
+            return
+        }
+        #expect(rest.isEmpty)
+    }
+}
 
 @Suite struct EventRingTests {
     private let run: UInt64 = 0x00AB_CDEF_0123_4567

@@ -20,7 +20,9 @@ final class EventStream: ResponseStream {
 
     /// A comment goes out when nothing else has for so long.
     static let beat: Duration = .seconds(5)
-    static let patience: Duration = .seconds(15)
+    static let patience: Duration = .seconds(30)
+    /// What a client that takes nothing costs in memory.
+    private static let unsentBytesMax = 128 << 10
     /// Events in one chunk.
     private static let chunkMax = 64
     /// What the client is told: try again after a second.
@@ -61,7 +63,10 @@ final class EventStream: ResponseStream {
 
     // MARK: - The connection's side
 
-    func opened(_ connection: StreamHandle) { state.withLock { $0.handle = connection } }
+    func opened(_ connection: StreamHandle) {
+        connection.limitUnsent(bytes: EventStream.unsentBytesMax)
+        state.withLock { $0.handle = connection }
+    }
 
     func read(max: Int) -> StreamChunk {
         let now = MonotonicTime.now()

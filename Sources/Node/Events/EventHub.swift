@@ -99,6 +99,7 @@ public final class EventHub: Sendable {
     func publish(_ events: [Event]) {
         guard !events.isEmpty else { return }
         state.withLock { state in
+            if state.isEnded { return }
             for event in events {
                 state.ring.append(event, node: node)
                 state.published[event.kind, default: 0] += 1
@@ -109,9 +110,10 @@ public final class EventHub: Sendable {
     /// Readers have missed something: all of them begin anew.
     func breakOff() { state.withLock { $0.ring.breakOff(run: .random(in: 0...UInt64.max)) } }
 
-    /// No more events are published; readers come to an end.
-    func stop() {
+    /// The last event; readers come to an end behind it.
+    func stop(_ last: Event) {
         let onChange = state.update { state in
+            if !state.isEnded { state.ring.append(last, node: node) }
             state.isEnded = true
             return state.onChange
         }

@@ -10,7 +10,7 @@ extension Node {
     /// How long a change that nobody pokes for may go unseen.
     private static let eventBeat: Duration = .milliseconds(200)
     /// Between two looks, however much happens.
-    private static let eventPause: Duration = .milliseconds(5)
+    private static let eventPause: Duration = .milliseconds(20)
 
     func startEvents() {
         let wording = EventWording(
