@@ -7,7 +7,7 @@ import Testing
 @Suite(.cluster) struct CrowdTests {
     /// Of the data that is synced again, and how fast: the full sync outlasts the looks.
     private static let bytes = isFullRun ? 96 << 20 : 24 << 20
-    private static let bytesPerSecond = isFullRun ? 2_000_000 : 1_500_000
+    private static let bytesPerSecond = 1_000_000
     private static let lookFor: Duration = isFullRun ? .seconds(15) : .seconds(4)
 
     @Test(.timeLimit(.minutes(3)))

@@ -136,4 +136,44 @@ import Testing
         #expect(repeated.status == 202 && repeated["id"] == switchover["id"], "\(repeated)")
         #expect(try node.client.node().role == "primary")
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `what too few replicas acknowledged is not done twice, and waits for them again`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let client = cluster.primary.client
+        try client.changeTopology { $0["min_in_sync_replicas"] = 1 }
+        try client.waitUntilInSync()
+        let body: JSONValue = ["operations": [["op": "put", "key": "k", "value": "1"]]]
+        func send() throws -> TestAnswer {
+            try client.post("/v1/namespaces/default/batch", body, headers: key("k"))
+        }
+        cluster[1].pause()
+        let late = try send()
+        #expect(late.status == 504 && late.problem == "acks-timeout", "\(late)")
+        let index = try #require(late["index"]?.integerValue.map { UInt64($0) })
+        cluster[1].resume()
+        try client.waitUntilInSync()
+        let again = try send().expecting(200)
+        #expect(again.index == index && again.header("Idempotency-Replayed") == "true")
+        #expect(try client.get(Path.key("k")).etag == "\"\(index)-0\"")
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a token that was shown is on no disk`() throws {
+        let cluster = try TestCluster()
+        let node = cluster.primary
+        let body: JSONValue = ["name": "aa"]
+        let answer = try node.client.post("/v1/namespaces", body, headers: key("k")).expecting(201)
+        let token = try #require(answer["token"]?.stringValue)
+        let parts = token.split(separator: "_").map(String.init)
+        #expect(parts.count == 4)
+        #expect(try node.stop() == .exited(0))
+        let log = "\(node.dataPath)/data/i000001/log"
+        let bytes = try FileSystem.list(log).flatMap { try FileSystem.readAll("\(log)/\($0)") }
+        func holds(_ text: String) -> Bool { bytes.firstRange(of: Array(text.utf8)) != nil }
+        #expect(holds("token_shown"), "the answer is there")
+        #expect(holds(parts[2]), "by which the token is found")
+        #expect(!holds(token) && !holds(String(parts[3].prefix(43))), "and not what it proves")
+    }
 }
