@@ -255,7 +255,7 @@ export function problems(view) {
     } else if (where === "handing_over") {
       add(2, "warn", "handing-over", `${sync.primary} is handing over to another node; writes wait until it is done.`);
     } else {
-      const why = brief(primary?.last_error);
+      const why = sync.write_obstacles?.[0]?.detail ?? brief(primary?.last_error);
       add(2, "bad", "not-writable", `${sync.primary} is primary but does not accept writes`
         + `${lasting(primary?.running?.since, now)}: ${why || "look at its disk and its replicas"}.`);
     }

@@ -82,6 +82,36 @@ import Testing
         #expect(
             answer["errors"]?.arrayValue?.allSatisfy { $0["pointer"]?.stringValue != nil } == true)
         #expect(try client.get("/v1/topology").etag == got.etag)
+
+        // What cannot be read hides nothing of what can.
+        let worse: JSONValue = [
+            "primary": "n1", "min_in_sync_replicas": "many",
+            "replicas": [
+                ["node": "a", "upstream": "b"], ["node": "b", "upstream": "a"],
+                ["node": "c"],
+            ],
+            "nodes": [
+                ["name": "n1", "address": "http://127.0.0.1:7070"],
+                ["name": "a", "address": "http://127.0.0.1:7070"],
+                ["name": "b", "address": 7],
+                ["name": "c", "address": "http://127.0.0.1:7073"],
+                ["name": "c", "address": "http://127.0.0.1:7074"],
+            ],
+        ]
+        let all = try client.ask(
+            "PUT", "/v1/topology", json: worse,
+            headers: [("If-Match", try #require(got.etag))])
+        #expect(all.status == 422, "\(all)")
+        let told = Set(
+            all["errors"]?.arrayValue?.map {
+                "\($0["pointer"]?.stringValue ?? "?") \($0["code"]?.stringValue ?? "?")"
+            } ?? [])
+        #expect(
+            told == [
+                "/min_in_sync_replicas invalid", "/nodes/2/address invalid",
+                "/replicas/2/upstream missing", "/replicas/0/upstream cycle",
+                "/nodes/1/address duplicate-address", "/nodes/4/name duplicate-name",
+            ], "\(all)")
     }
 
     /// Test C, step 6; step 3: an older generation.

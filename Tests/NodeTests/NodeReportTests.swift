@@ -82,4 +82,35 @@ import Topology
         alarmed.alarms = full().alarms
         #expect(!rule.holds(for: alarmed))
     }
+
+    @Test func `why a replica is not in sync is told by each thing that is missing`() {
+        var report = full()
+        report.running?.state = .streaming
+        report.lag = .init(entries: 0, bytes: 0, seconds: 0)
+        report.alarms = []
+        let rule = InSyncRule(
+            primaryCatalog: report.catalog, generation: Generation(3), lagMax: .seconds(1))
+        func reasons(_ change: (inout NodeReport) -> Void) -> [String] {
+            var changed = report
+            change(&changed)
+            #expect(!rule.holds(for: changed))
+            return rule.reasons(against: changed).map(\.code)
+        }
+        #expect(reasons { $0.running = nil } == ["unreachable"])
+        #expect(reasons { $0.running?.state = .backoff } == ["not-streaming"])
+        #expect(reasons { $0.running?.generation = Generation(2) } == ["generation-behind"])
+        #expect(reasons { $0.lag?.seconds = 1.5 } == ["lagging"])
+        #expect(reasons { $0.lag = nil } == ["lag-unknown"])
+        #expect(reasons { $0.catalog?.index = LogIndex(8) } == ["catalog-behind"])
+        #expect(reasons { $0.catalog?.digest = .zero } == ["catalog-differs"])
+        #expect(
+            reasons {
+                $0.running?.state = .fullSync
+                $0.lag = nil
+            } == ["not-streaming", "lag-unknown"])
+        report.running?.state = .backoff
+        #expect(
+            rule.reasons(against: report).first?.detail.contains("no byte for 3 s") == true,
+            "with what went wrong")
+    }
 }

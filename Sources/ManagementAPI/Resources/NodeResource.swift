@@ -15,7 +15,7 @@ enum NodeResource {
 
     /// All of them: a cluster has 128 at most.
     private static func list(_ call: Call) throws(Problem) -> Route.Outcome {
-        let reports = call.node.reports().sorted { $0.name < $1.name }
+        let reports = call.node.explained(call.node.reports()).sorted { $0.name < $1.name }
         return .response(.json(Page.json(reports.map(\.json), next: nil)))
     }
 
@@ -35,8 +35,10 @@ enum NodeResource {
 
 extension Call {
     func report(of name: String) -> NodeReport? {
-        if name == NodeResource.selfName || name == node.name.rawValue { return node.report() }
-        return node.reports().first { $0.name == name }
+        if name == NodeResource.selfName || name == node.name.rawValue {
+            return node.explained(node.report())
+        }
+        return node.reports().first { $0.name == name }.map { node.explained($0) }
     }
 
     /// The member of the cluster that the path names.

@@ -73,3 +73,30 @@ extension TopologyRequest {
             reason: optionalText("reason"))
     }
 }
+
+extension FaultList {
+    /// Rules of a whole document, which nobody can judge while a part of it cannot be read.
+    private static let resting: Set<TopologyFault.Code> = [
+        .unknownNode, .nodeWithoutRole, .minInSyncUnmet, .primaryChanged, .noPrimary,
+    ]
+    private static let members = ["/nodes", "/replicas", "/primary"]
+
+    /// Adds to what cannot be read what is wrong with the rest, so that a document is corrected once.
+    func report(rulesOf request: TopologyRequest, beside document: TopologyDocument) {
+        let unread = faults.map(\.pointer)
+        let isWhole = !unread.contains { pointer in
+            FaultList.members.contains { pointer == $0 || pointer.hasPrefix($0 + "/") }
+        }
+        let change = document.applying(
+            request, nextNumber: NodeNumber(rawValue: 1),
+            note: ChangeNote(at: document.changedAt, by: document.changedBy))
+        guard case .failure(let found) = change else { return }
+        for fault in found.all {
+            let isUnread = unread.contains {
+                fault.pointer == $0 || fault.pointer.hasPrefix($0 + "/")
+            }
+            guard !isUnread, isWhole || !FaultList.resting.contains(fault.code) else { continue }
+            report(fault.pointer, fault.code.rawValue, Sentence.of(fault.detail))
+        }
+    }
+}

@@ -38,6 +38,9 @@ enum TopologyResource {
         let isDryRun = try call.query.flag("dry_run")
         let faults = FaultList()
         let request = TopologyRequest(try call.document(), faults)
+        if !faults.faults.isEmpty, let document = call.node.document {
+            faults.report(rulesOf: request, beside: document)
+        }
         try faults.check()
         let reason = try call.changeReason()
         guard !isDryRun else { return try plan(call, request, condition) }

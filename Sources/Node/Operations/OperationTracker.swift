@@ -53,6 +53,11 @@ final class OperationTracker: Sendable {
         }
     }
 
+    /// Why the node did not let itself be taken in, the last time.
+    func refusal(of number: NodeNumber) -> NodeReport.Failure? {
+        tracked.withLock { $0.refusals[number] }
+    }
+
     /// False when `max` looks at new nodes run already.
     func beginLook(max: Int) -> Bool {
         tracked.withLock { tracked in

@@ -188,6 +188,8 @@ extension Node {
         let told = status.report
         guard isMember else {
             report.vetoes = [.init(code: "not-taken-in", detail: "the node is of another cluster")]
+            // Also while it is being asked again.
+            report.lastError = report.lastError ?? tracker.refusal(of: record.number)
             report.running = told.running
             return report
         }

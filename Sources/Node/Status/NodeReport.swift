@@ -28,6 +28,9 @@ public struct NodeReport: Equatable, Sendable {
     public var diskFreeBytes: UInt64?
     /// Why the node must not become primary now; empty when it may.
     public var vetoes: [Veto] = []
+    /// Why it has not what the primary has: empty when it has; nil: it is no configured replica. Not
+    /// told to peers: each says it by what it sees itself.
+    public var lacks: [Veto]?
     public var alarms: [Alarm] = []
     /// How long the log here is kept for the node; nil unless it is a replica of the node that tells.
     public var retention: ReplicaRetention?
@@ -138,6 +141,8 @@ extension NodeReport {
             } ?? .null,
             "promotable": .bool(isPromotable),
             "vetoes": .array(vetoes.map { .string("\($0.code): \($0.detail)") }),
+            "in_sync": .orNull(lacks?.isEmpty),
+            "not_in_sync": .array((lacks ?? []).map { .string("\($0.code): \($0.detail)") }),
             "alarms": .array(alarms.map(\.json)),
             "retention": retention?.json ?? .null,
             "last_error": .orNull(lastError?.text),
