@@ -301,7 +301,7 @@ enum SwitchoverRule {
             return vetoes + [.init(code: "no-replica", detail: "the node is no replica")]
         }
         if let state = report.running?.state, state != .streaming,
-            !vetoes.contains(where: { $0.code == "full-sync" })
+            !vetoes.contains(where: { ["full-sync", "diverged"].contains($0.code) })
         {
             vetoes.append(
                 .init(code: "not-streaming", detail: "its link is \(state.rawValue)"))

@@ -228,4 +228,61 @@ import Testing
         try heir.client.waitUntilDone(try #require(began["id"]?.stringValue))
         #expect(try heir.client.node().role == "primary")
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a candidate in mid full sync, or of another history, is vetoed with its figures`() throws
+    {
+        let cluster = try TestCluster(empty: [])
+        let (old, proxy) = try cluster.makeNodeBehindProxy()
+        try cluster.start(old)
+        let heir = try cluster.addReplica()
+        try old.client.load(
+            (0..<400).map { (key: "k\($0)", value: SeededRandom.block($0, 1_000)) },
+            into: "default")
+        try old.client.waitUntilInSync()
+        for node in [old, heir] { _ = try node.client.limitFullSync(20_000).expecting(200) }
+
+        /// Until the candidate is vetoed by `code`: its bytes, as the plan and the refusal tell them.
+        func veto(_ code: String, from primary: ConvoyProcess, to candidate: ConvoyProcess) throws {
+            let ask = Ask(
+                "POST", "/v1/topology/switchover",
+                ["from": .string(primary.name), "to": .string(candidate.name)],
+                at: primary.client)
+            let plan = try poll(within: .seconds(10), for: "\(code) is in the way") {
+                let plan = try ask.plan()
+                let veto = plan["blockers"]?.arrayValue?.first { $0["code"]?.stringValue == code }
+                return evidence("bytes_total", veto) == nil ? nil : plan
+            }
+            #expect(codes(plan["blockers"]) == [code], "\(plan)")
+            let refused = try ask.make()
+            #expect(refused.status == 409 && codes(refused["vetoes"]) == [code], "\(refused)")
+        }
+
+        _ = try old.client.post("/v1/nodes/n2/resync").expecting(202)
+        try veto("full-sync", from: old, to: heir)
+        let forced = Ask(
+            "POST", "/v1/topology/failover",
+            ["to": "n2", "reason": "a test", "accept_data_loss": true], at: heir.client)
+        #expect(try codes(forced.plan()["blockers"]) == ["full-sync"])
+        let refused = try forced.make()
+        #expect(refused.problem == "vetoed" && codes(refused["vetoes"]) == ["full-sync"])
+        _ = try heir.client.limitFullSync(nil).expecting(200)
+        try old.client.waitUntilInSync()
+
+        proxy.conduct = .frozen
+        _ = try old.client.put(Path.key("lost"), [1]).expecting(201)
+        old.kill()
+        proxy.cut()
+        proxy.conduct = .healthy
+        try heir.client.becomePrimary("n2", acceptDataLoss: true)
+        try old.start(until: .alive)
+        try veto("diverged", from: heir, to: old)
+        let view = try heir.client.node("n1").json
+        #expect(view["promotable"] == false)
+        #expect(view["in_sync"] == false, "\(view)")
+        #expect(view["vetoes"]?[0]?.stringValue?.hasPrefix("diverged: ") == true, "\(view)")
+        _ = try old.client.limitFullSync(nil).expecting(200)
+        try heir.client.waitUntilInSync()
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+    }
 }

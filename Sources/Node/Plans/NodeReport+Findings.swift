@@ -14,8 +14,10 @@ extension NodeReport {
         of code: String, at now: UnixMilliseconds
     ) -> [TopologyPlan.Evidence] {
         switch code {
-        case "full-sync":
+        case "full-sync", "diverged":
             return [
+                code == "diverged"
+                    ? divergedEntries.map { .measured("diverged_entries", $0) } : nil,
                 fullSync.map { .measured("bytes_done", $0.bytesDone) },
                 fullSync?.bytesTotal.map { .measured("bytes_total", $0) },
                 fullSync?.etaSeconds.map { .measured("eta_seconds", $0) },
@@ -43,7 +45,7 @@ extension NodeReport {
 
     private func remedy(of code: String) -> String {
         switch code {
-        case "empty", "full-sync": "wait until it streams, or choose another candidate"
+        case "empty", "full-sync", "diverged": "wait until it streams, or choose another candidate"
         case "lagging": "wait until it has caught up"
         case "not-streaming": "see its last_error, and wait until it streams"
         case "unreachable": "start it, or choose another candidate"

@@ -124,7 +124,8 @@ extension Node {
         if let sync = report.fullSync {
             vetoes.append(
                 .init(
-                    code: "full-sync",
+                    code: sync.reason == FullSyncReason.historyDiverged.rawValue
+                        ? "diverged" : "full-sync",
                     detail: "a full sync (\(sync.reason)) is at stage \(sync.stage)"))
         }
         if report.hasAlarm(.catalogDiffers) {
@@ -247,7 +248,7 @@ extension NodeReport {
         observedAt = at
         if state == .streaming {
             fullSync = nil
-            vetoes.removeAll { ["empty", "full-sync", "detached"].contains($0.code) }
+            vetoes.removeAll { ["empty", "full-sync", "diverged", "detached"].contains($0.code) }
         }
     }
 }
