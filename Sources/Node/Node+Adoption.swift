@@ -139,6 +139,7 @@ extension Node {
         state.setEngine(nil, foreign: foreign)
         state.setRole(.replica(nil))
         state.note(nil)
+        tracker.forgetLocal()
         log(
             .info, "adopted by another cluster",
             ["lineage": request.lineage.hex, "number": "\(request.number)"])
@@ -163,7 +164,10 @@ extension Node {
                 facts.forking = nil
                 facts.number = request.number
                 facts.claim = nil
-                if isOther { facts.promised = nil }
+                if isOther {
+                    facts.promised = nil
+                    facts.operations = []
+                }
                 let known = facts.document
                 if isOther || known.map({ $0.version < request.document.version }) ?? true {
                     facts.document = request.document

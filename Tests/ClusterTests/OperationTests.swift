@@ -128,4 +128,41 @@ import Testing
         let again = try candidate.client.get("/v1/operations/\(id)").expecting(200)
         #expect(again["state"] == "failed")
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `an operation ends when its node is removed, and when another node reigns`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (primary, slow) = (cluster[0], cluster[1])
+        try primary.client.load(
+            (0..<400).map { (key: "k\($0)", value: SeededRandom.block($0, 1_000)) },
+            into: "default")
+        try primary.client.waitUntilInSync()
+        _ = try slow.client.limitFullSync(10_000).expecting(200)
+        let removed = try begin("/v1/nodes/n2/resync", [:], at: primary.client)
+        try slow.client.waitUntilState("full_sync", within: 10)
+        _ = try primary.client.delete("/v1/nodes/n2").expecting(200)
+        let ended = try primary.client.get("/v1/operations/\(removed)?wait=done&timeout=10s")
+        #expect(ended["current"]?["error"]?["code"] == "node-removed", "\(ended)")
+        #expect(steps(ended["current"] ?? .null) == ["succeeded", "failed"])
+
+        // The node that runs a switchover dies: whoever reigns next says that it came to nothing.
+        let heir = cluster[2]
+        heir.pause()
+        _ = try primary.client.put(Path.key("k"), [1]).expecting(201)
+        let lost = try begin(
+            "/v1/topology/switchover", ["from": "n1", "to": "n3", "timeout_ms": 20_000],
+            at: primary.client)
+        primary.kill()
+        heir.resume()
+        try primary.start(until: .ready)
+        try poll(within: .seconds(10), for: "it has ended") {
+            let operation = try primary.client.get("/v1/operations/\(lost)").expecting(200)
+            guard operation["state"] == "failed" else { return Bool?.none }
+            return operation["error"]?["code"] == "node-stopped"
+        }
+        try primary.client.waitUntilInSync()
+        #expect(try heir.client.get("/v1/operations/\(lost)")["state"] == "failed")
+        #expect(
+            try primary.client.get("/v1/operations?state=running")["items"]?.arrayValue == [])
+    }
 }

@@ -95,11 +95,32 @@ import Topology
         #expect(states(course) == ["succeeded", "cancelled", "skipped", "skipped", "skipped"])
     }
 
+    @Test func `one that ends between two steps was about to begin the next`() {
+        var course = course()
+        #expect(course.end(.failed) == "catch-up")
+        #expect(states(course) == ["succeeded", "failed", "skipped", "skipped", "skipped"])
+    }
+
     @Test func `a failed one shows the step that failed`() {
         var course = course()
         course.enter("hold", deadline: nil, at: UnixMilliseconds(rawValue: 2_000))
         #expect(course.end(.failed) == "hold")
         #expect(states(course) == ["succeeded", "succeeded", "failed", "skipped", "skipped"])
+    }
+
+    @Test func `an operation waits a minute for a node that has fallen silent`() {
+        func at(_ seconds: UInt64) -> UnixMilliseconds {
+            UnixMilliseconds(rawValue: 1_000_000 + seconds * 1_000)
+        }
+        func isOver(heard: UInt64?, since: UInt64, now: UInt64) -> Bool {
+            OperationTracker.Silence(heardAt: heard.map(at), since: at(since), now: at(now)).isOver
+        }
+        #expect(!isOver(heard: 10, since: 0, now: 70))
+        #expect(isOver(heard: 10, since: 0, now: 71))
+        #expect(!isOver(heard: 10, since: 65, now: 71), "this node has just begun to listen")
+        #expect(!isOver(heard: nil, since: 0, now: 60))
+        #expect(isOver(heard: nil, since: 0, now: 61), "it was never heard")
+        #expect(!isOver(heard: 80, since: 0, now: 70), "a clock that jumped back")
     }
 
     @Test func `who has not run it shows the same by its record`() {

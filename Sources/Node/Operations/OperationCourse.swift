@@ -21,6 +21,10 @@ extension OperationTracker {
             }
         }
 
+        func hasBegun(_ name: String) -> Bool {
+            steps.contains { $0.name == name && $0.state != "pending" }
+        }
+
         /// What runs ends as the operation does; what has not begun is skipped.
         ///
         /// - Returns: The step that it was at; nil when it has succeeded.
@@ -31,10 +35,10 @@ extension OperationTracker {
                 for place in steps.indices { steps[place].state = "succeeded" }
                 return nil
             }
-            // Ended twice, it stays as it was.
+            // Ended twice, it stays as it was; between two steps, it was about to begin the next.
             let last =
                 steps.firstIndex { ["running", "failed", "cancelled"].contains($0.state) }
-                ?? steps.lastIndex { $0.state == "succeeded" }
+                ?? steps.firstIndex { $0.state == "pending" }
             steps = OperationTracker.ended(steps, at: last, state)
             return last.map { steps[$0].name }
         }
@@ -103,9 +107,11 @@ extension OperationTracker {
             case "switchover": ["begin", "catch-up", "hold", "handover", "spread"]
             default: ["request", "sync"]
             }
+        // An operation that is an entry has done its first step with it; the others are at theirs.
+        let first = ["failover", "fork"].contains(type) ? "running" : "succeeded"
         return names.enumerated().map { place, name in
             OperationView.Step(
-                name: name, state: place == 0 ? "succeeded" : "pending",
+                name: name, state: place == 0 ? first : "pending",
                 startedAt: place == 0 ? createdAt : nil, deadlineAt: nil)
         }
     }

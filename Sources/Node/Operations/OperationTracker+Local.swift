@@ -67,5 +67,8 @@ extension OperationTracker {
         }
     }
 
+    /// They were of another cluster.
+    func forgetLocal() { tracked.withLock { $0.local = [:] } }
+
     var localRecords: [OperationRecord] { tracked.withLock { Array($0.local.values) } }
 }

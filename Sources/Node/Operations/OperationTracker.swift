@@ -1,6 +1,7 @@
 import Engine
 import Log
 import Platform
+import Replication
 import Topology
 
 /// Follows the operations that run, and ends them. What it knows beyond the log's records is gone
@@ -173,8 +174,15 @@ final class OperationTracker: Sendable {
             || status.map {
                 $0.lineage == node.state.lineage && $0.number == member.number
             } ?? false
+        let isThere = report.running?.state == .streaming || seen?.isReachable == true
+        let silence = Silence(
+            heardAt: isThere ? now : seen?.heardAt,
+            since: max(record.createdAt, node.startedAt.wallClock), now: now)
         let verdict = tracked.withLock { tracked -> Verdict in
             guard var course = tracked.byID[record.id], !course.isEnding else { return .goesOn }
+            if silence.isOver, course.hasBegun("sync") {
+                return .failed(code: "node-unreachable", detail: silence.detail(record.type))
+            }
             let verdict: Verdict
             if record.type == "add-node" && !isIn {
                 verdict = OperationTracker.awaitAdoption(&course, record, refusal, now)
@@ -187,6 +195,28 @@ final class OperationTracker: Sendable {
             return verdict
         }
         end(record, verdict, node)
+    }
+
+    /// How long the node of an operation has not been heard. Pure.
+    struct Silence: Equatable {
+        /// When it last answered; nil: never.
+        var heardAt: UnixMilliseconds?
+        /// Since when it has been listened to.
+        var since: UnixMilliseconds
+        var now: UnixMilliseconds
+
+        /// A node that is gone for so long may never come back.
+        var isOver: Bool {
+            let last = max(heardAt ?? since, since)
+            let patience = UInt64(adoptionPatience.wholeMilliseconds)
+            return now > last && now.rawValue - last.rawValue > patience
+        }
+
+        func detail(_ type: String) -> String {
+            let later =
+                type == "resync-node" ? "ask again when it is back" : "it syncs when it is back"
+            return "the node has not answered for 60 s; \(later)"
+        }
     }
 
     /// Codes of what may pass without anybody's doing: nobody there, a disk that cannot be written.

@@ -25,7 +25,7 @@ extension Node {
             writeObstacles: obstacles, position: primary?.position,
             logFirst: engine?.log.first, logLast: engine?.log.last.index,
             logBytes: engine?.log.bytes,
-            exposure: exposure(primary, replicas), nodes: explained(reports), observedAt: .now())
+            exposure: exposure(primary, replicas), nodes: reports, observedAt: .now())
     }
 
     private func replicaReports(
