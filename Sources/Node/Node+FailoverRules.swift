@@ -186,6 +186,12 @@ extension Node {
                     .init(
                         .fork, name, "it founds a cluster of its own, on the history that it has")
                 ]
+                plan.risks = [
+                    TopologyPlan.Finding(
+                        .reducedRedundancy, name, "the new cluster has this copy only",
+                        evidence: [.measured("replicas_after", UInt64(0))],
+                        remedy: "add replicas to it with POST /v1/nodes")
+                ]
             } else {
                 let found = lookAround(document, number)
                 outlook = found

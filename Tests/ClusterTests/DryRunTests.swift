@@ -285,4 +285,30 @@ import Testing
         try heir.client.waitUntilInSync()
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `what a node would do for itself alone is planned by that node`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (primary, replica) = (cluster[0].client, cluster[1].client)
+        let link = try #require(replica.link(from: "n1", to: "n2")?["id"])
+        let claim = Ask(
+            "PATCH", "/v1/nodes/self", ["upstream": "n3", "claim": true], at: replica)
+        #expect(try codes(claim.plan()["steps"]) == ["claim-upstream"])
+        let limit = Ask(
+            "PATCH", "/v1/nodes/self", ["full_sync_max_bytes_per_second": 1_000], at: replica)
+        #expect(try codes(limit.plan()["steps"]) == ["limit-full-sync"])
+        let view = try replica.node()
+        #expect(view.claimedUpstream == nil && view.fullSyncMaxBytesPerSecond == nil)
+        #expect(try replica.link(from: "n1", to: "n2")?["id"] == link)
+
+        _ = try primary.delete("/v1/nodes/n3").expecting(200)
+        try cluster[2].client.waitUntilState("detached", within: 5)
+        let fork = Ask(
+            "POST", "/v1/topology/failover", ["to": "n3", "reason": "a test"],
+            at: cluster[2].client)
+        let plan = try fork.plan()
+        #expect(codes(plan["steps"]) == ["fork"] && codes(plan["blockers"]) == [], "\(plan)")
+        #expect(try cluster[2].client.node().role == "replica")
+        try primary.waitUntilInSync()
+    }
 }

@@ -10,7 +10,7 @@ extension Node {
         let record =
             tracker.localRecords.first { $0.id == id }
             ?? state.engine?.state.catalog.operations[id]
-        return record.map(shown)
+        return record.map { shown([$0])[0] }
     }
 
     /// Gives an operation up, where that is possible; returns at once. Nil: there is no such one.
@@ -33,46 +33,62 @@ extension Node {
     public func operations() -> [OperationView] {
         var records = state.engine?.state.catalog.operations ?? [:]
         for local in tracker.localRecords { records[local.id] = local }
-        return records.values.map(shown)
-            .sorted { ($1.record.createdAt, $1.record.id) < ($0.record.createdAt, $0.record.id) }
+        return shown(
+            records.values.sorted { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) })
     }
 
-    private func shown(_ record: OperationRecord) -> OperationView {
-        var view = tracker.view(of: record)
-        guard record.type == "failover", record.state == .succeeded, let json = view.result,
-            let result = FailoverResult(json: json), var members = json.objectValue
-        else { return view }
-        members["found_loss"] = foundLoss(of: result, createdAt: record.createdAt)?.json ?? .null
-        view.result = .object(members)
-        return view
-    }
-
-    /// What the nodes that were silent in a failover have set aside since.
-    private func foundLoss(
-        of result: FailoverResult, createdAt: UnixMilliseconds
-    ) -> FoundLoss? {
-        guard !result.silent.isEmpty else {
-            return FoundLoss(of: result, later: { _ in nil }, seen: { _ in nil })
+    private func shown(_ records: [OperationRecord]) -> [OperationView] {
+        var book: LossBook?
+        return records.map { record in
+            var view = tracker.view(of: record)
+            guard record.type == "failover", record.state == .succeeded,
+                let json = view.result, let result = FailoverResult(json: json),
+                var members = json.objectValue
+            else { return view }
+            let known = book ?? lossBook()
+            book = known
+            members["found_loss"] = known.found(result, createdAt: record.createdAt)?.json ?? .null
+            view.result = .object(members)
+            return view
         }
-        let later = (state.engine?.state.catalog.operations ?? [:]).values
-            .filter { $0.type == "failover" && $0.createdAt > createdAt }
+    }
+
+    /// What the failovers cost is read off these.
+    private func lossBook() -> LossBook {
+        let operations = state.engine?.state.catalog.operations ?? [:]
+        let failovers = operations.values.filter { $0.type == "failover" }
             .sorted { $0.createdAt < $1.createdAt }
-            .compactMap { OperationResult.parse($0.result).flatMap(FailoverResult.init(json:)) }
-        let reports = self.reports()
-        return FoundLoss(
+            .compactMap { record in
+                OperationResult.parse(record.result).flatMap(FailoverResult.init(json:)).map {
+                    (at: record.createdAt, result: $0)
+                }
+            }
+        var seen: [String: FoundLoss.Seen] = [:]
+        for report in reports() {
+            guard let running = report.running, let term = running.term,
+                running.state == .streaming || running.role == .primary,
+                let entries = report.divergedEntries
+            else { continue }
+            seen[report.name] = FoundLoss.Seen(divergedEntries: entries, term: term)
+        }
+        return LossBook(failovers: failovers, seen: seen)
+    }
+}
+
+/// Every failover, and what each node has set aside by now. Pure.
+private struct LossBook {
+    /// In the order in which they came.
+    let failovers: [(at: UnixMilliseconds, result: FailoverResult)]
+    let seen: [String: FoundLoss.Seen]
+
+    func found(_ result: FailoverResult, createdAt: UnixMilliseconds) -> FoundLoss? {
+        FoundLoss(
             of: result,
             later: { name in
-                later.lazy.compactMap { other in
-                    other.silent.first { $0.node == name }?.divergedEntries
+                failovers.lazy.filter { $0.at > createdAt }.compactMap { other in
+                    other.result.silent.first { $0.node == name }?.divergedEntries
                 }.first
             },
-            seen: { name in
-                guard let report = reports.first(where: { $0.name == name }),
-                    let running = report.running, let term = running.term,
-                    running.state == .streaming || running.role == .primary,
-                    let entries = report.divergedEntries
-                else { return nil }
-                return FoundLoss.Seen(divergedEntries: entries, term: term)
-            })
+            seen: { seen[$0] })
     }
 }
