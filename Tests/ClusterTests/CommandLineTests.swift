@@ -21,7 +21,7 @@ import Testing
         for flag in [
             "--name", "--data", "--http", "--advertise", "--join", "--sync", "--health",
             "--allow-host", "--cluster-secret-file", "--log-retention-bytes",
-            "--log-retention-max-bytes", "--in-sync-lag-ms",
+            "--log-retention-max-bytes", "--in-sync-lag-ms", "--isolated-writes",
         ] {
             #expect(serve.text.contains(flag), "\(flag) is in the help")
         }
@@ -34,6 +34,7 @@ import Testing
             ["--http", "0.0.0.0:7070"], ["--http", "7070"], ["--sync", "sometimes"],
             ["--name", "Not A Name"], ["--join", "nowhere"], ["--log-segment-bytes", "7"],
             ["--colour", "red"], ["--cluster-secret-file", "/no/such/file"],
+            ["--isolated-writes", "sometimes"],
         ] {
             let run = try CommandRun(
                 try ConvoyBinary.path(), ["serve", "--data", scratch.path(for: "d")] + arguments)

@@ -165,4 +165,28 @@ import Testing
         #expect(
             try primary.client.get("/v1/operations?state=running")["items"]?.arrayValue == [])
     }
+
+    @Test(.enabled(if: isFullRun, "it takes more than a minute"), .timeLimit(.minutes(2)))
+    func `an operation whose node is gone for a minute ends, and the node syncs when it is back`()
+        throws
+    {
+        let cluster = try TestCluster(nodes: 1)
+        let primary = cluster.primary.client
+        try primary.load(
+            (0..<400).map { (key: "k\($0)", value: SeededRandom.block($0, 1_000)) },
+            into: "default")
+        let node = try cluster.makeNode(flags: ["--full-sync-max-bytes-per-second", "10000"])
+        try cluster.start(node)
+        let id = try cluster.beginTakingIn(node)
+        try node.client.waitUntilState("full_sync", within: 10)
+        rest(.milliseconds(500))
+        node.kill()
+        let ended = try primary.ask(
+            "GET", "/v1/operations/\(id)?wait=done&timeout=75s", waiting: .seconds(75))
+        #expect(ended["current"]?["error"]?["code"] == "node-unreachable", "\(ended)")
+        #expect(steps(ended["current"] ?? .null) == ["succeeded", "succeeded", "failed"])
+        node.setFlags([])
+        try node.start(until: .alive)
+        try primary.waitUntilInSync()
+    }
 }
