@@ -18,6 +18,7 @@ const known = {
   namespaces: null,
   refusal: null,
   unauthorized: false,
+  caller: null,
   failed: false,
   answeredAt: null,   // performance.now() of the last answer
   serverTime: null,   // the server's clock then, in ms since 1970
@@ -45,11 +46,11 @@ function view() {
 // ---- Asking ----
 
 /** The answer as { status, date, body }; throws if none came in time. `body` is null unless it is JSON. */
-async function ask(path) {
+async function ask(path, more = {}) {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
   try {
-    const answer = await fetch(path, { signal: abort.signal, cache: "no-store", credentials: "same-origin" });
+    const answer = await fetch(path, { signal: abort.signal, cache: "no-store", credentials: "same-origin", ...more });
     const text = await answer.text();
     let body = null;
     try { body = JSON.parse(text); } catch { /* not JSON: the status says enough */ }
@@ -107,7 +108,8 @@ function takeSync(answer) {
 }
 
 function forget() {
-  Object.assign(known, { sync: null, drift: null, namespaces: null, self: null });
+  Object.assign(known, { sync: null, drift: null, namespaces: null, self: null, caller: null });
+  known.page = { token: null, first: 1 };
 }
 
 function takeIf200(key) {
@@ -175,9 +177,7 @@ function draw() {
   byId("data").classList.toggle("old", words.makesAllOld(all[0]));
   byId("data").hidden = now.unauthorized;
   byId("token").hidden = !now.unauthorized;
-  if (now.unauthorized) {
-    say(byId("token-command"), `curl -H "Authorization: Bearer $TOKEN" ${location.origin}/v1/sync`);
-  }
+  byId("logout").hidden = now.unauthorized || (known.caller?.kind ?? "anonymous") === "anonymous";
   drawFacts(now);
   drawNodes(now);
   drawDrift(now);
@@ -383,12 +383,46 @@ function drawNamespaces() {
   say(byId("pages-note"), page ? range + (items.length ? of : "") : "");
 }
 
+// ---- Logging in and out ----
+
+/** The token goes into one request and is kept nowhere: from then on the browser sends its cookie. */
+async function logIn(event) {
+  event.preventDefault();
+  const field = byId("login-token");
+  const token = field.value.trim();
+  field.value = "";
+  byId("login-send").disabled = true;
+  let answer = null;
+  try {
+    answer = await ask("/v1/session", {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token }),
+    });
+  } catch { /* null says it */ }
+  byId("login-send").disabled = false;
+  say(byId("login-error"), answer == null ? "This node did not answer. Try again."
+    : answer.status === 201 ? "" : answer.body?.detail ?? `This node answered ${answer.status}.`);
+  askAll();
+}
+
+async function logOut() {
+  try { await ask("/v1/session", { method: "DELETE" }); } catch { /* the next answer says whether it is done */ }
+  askAll();
+}
+
+byId("login").addEventListener("submit", logIn);
+byId("logout").addEventListener("click", logOut);
+
 // ---- Begin ----
 
 const askSync = poll(() => "/v1/sync", 1000, takeSync);
 const askDrift = poll(() => "/v1/topology/drift", 1000, takeIf200("drift"));
-poll(() => "/v1/nodes/self", 3000, takeIf200("self"));
+const askSelf = poll(() => "/v1/nodes/self", 3000, takeIf200("self"));
+const askCaller = poll(() => "/v1/whoami", 10000, takeIf200("caller"));
 const askNamespaces = poll(namespacesPath, 3000, takeNamespaces);
+
+function askAll() {
+  for (const once of [askSync, askDrift, askSelf, askCaller, askNamespaces]) once();
+}
 
 byId("next-page").addEventListener("click", () => {
   const token = known.namespaces?.next_page_token;

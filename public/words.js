@@ -217,7 +217,7 @@ export function problems(view) {
     return [{ key: "lost", level: "bad", text }];
   }
   if (view.unauthorized) {
-    return [{ key: "token", level: "warn", text: "This node wants a token before it tells its state." }];
+    return [{ key: "token", level: "warn", text: "Log in: this node tells its state to those with a token." }];
   }
   if (view.refusal) {
     const text = `This node answers, but not with its state: ${brief(view.refusal)}.`;

@@ -70,7 +70,7 @@ public struct Token: Sendable {
         return isEqual && algorithm == Token.algorithm
     }
 
-    private static func randomText(
+    static func randomText(
         _ count: Int, _ generator: inout SystemRandomNumberGenerator
     ) -> String {
         let bytes = (0..<count).map { _ in alphabet[Int.random(in: 0..<62, using: &generator)] }

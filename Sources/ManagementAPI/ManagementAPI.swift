@@ -33,6 +33,7 @@ public final class ManagementAPI: Sendable {
     let peerGate: PeerGate
     let tokenUse = TokenUse()
     let admissions = AdmissionWatch()
+    let sessions: Sessions
     private let credentialClock = CredentialClock()
     private let failedLogins = Monitor(FailedLogins(now: .now()))
     let router: Router
@@ -49,6 +50,7 @@ public final class ManagementAPI: Sendable {
         healthRouter = Router(RouteTable.healthRoutes)
         hosts = HostRule(allowed: settings.allowedHosts, port: settings.port)
         page = PageFiles(settings.pageFiles)
+        sessions = Sessions(node: node.name.rawValue)
         peerGate = PeerGate(secret: settings.secret)
         counters = (0...RouteTable.routes.count).map { _ in RouteCounters() }
         node.events.onChange { [streams] in streams.tick(at: .now()) }
@@ -136,7 +138,11 @@ public final class ManagementAPI: Sendable {
     func now() -> UnixMilliseconds { credentialClock.now(node.engine?.state) }
 
     /// Decides about credentials, by the state that serves now.
-    func gate() -> Gate { Gate(catalog: node.engine?.state.catalog, now: { [self] in now() }) }
+    func gate() -> Gate {
+        Gate(
+            catalog: node.engine?.state.catalog, now: { [self] in now() },
+            session: { [sessions] in sessions.tokenID($0) })
+    }
 
     private func caller(
         of head: RequestHead, for route: Route, namespace: String?

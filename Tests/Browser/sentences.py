@@ -50,7 +50,7 @@ SENTENCES = {
     "server never reached": (view(N1, lost={"seconds": None}), [
         "This node does not answer: check that it runs; this page tries again each second."]),
     "token needed": (view(N1, unauthorized=True), [
-        "This node wants a token before it tells its state."]),
+        "Log in: this node tells its state to those with a token."]),
     "no primary": (view(N1, node("n2"), sync={"primary": None, "writable": False}), [
         "No node is primary, so nothing can be written: start the old primary again, or promote a replica."]),
     "not writable": (view(node("n1", "serving", since=90, last_error="the disk is nearly full."),

@@ -11,6 +11,8 @@ struct Gate: Sendable {
     let catalog: Catalog?
     /// By which tokens expire.
     let now: @Sendable () -> UnixMilliseconds
+    /// The token in whose right a browser's session is.
+    var session: @Sendable (RequestHead) -> String? = { _ in nil }
 
     /// Who sends the request, if it may reach `scope`; `namespace` is the one that the path names.
     func admit(
@@ -19,6 +21,10 @@ struct Gate: Sendable {
         guard scope != .open, scope != .peer else { return .anonymous }
         let fields = head.headers(named: "Authorization")
         guard let field = fields.first else {
+            if let token = try sessionToken(head) {
+                try check(token, may: scope, in: namespace)
+                return Caller(token: token)
+            }
             try checkOpen(head, scope)
             return .anonymous
         }
@@ -44,6 +50,22 @@ struct Gate: Sendable {
                 "Without a token this node answers requests from its own machine only. Send Authorization: Bearer with a token."
             ).with("scope", .string(scope.rawValue))
         }
+    }
+
+    // MARK: - With a session
+
+    /// The token of the request's session, while both are good. A session that is over is none.
+    private func sessionToken(_ head: RequestHead) throws(Problem) -> TokenRecord? {
+        guard let id = session(head), let record = catalog?.tokens[id],
+            !record.isExpired(at: now())
+        else { return nil }
+        // A browser sends the cookie by itself, so a change must say which page it comes from.
+        let saysOrigin = head.header("Origin") != nil || head.header("Sec-Fetch-Site") != nil
+        guard head.method == .get || head.method == .head || saysOrigin else {
+            throw .badOrigin("A change with a session needs the header Origin.")
+        }
+        try checkLimits(of: record, from: head.remoteAddress)
+        return record
     }
 
     // MARK: - With a token
