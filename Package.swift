@@ -123,8 +123,8 @@ let package = Package(
         .testTarget(
             name: "ClusterTests",
             dependencies: [
-                "ClusterKit", "Engine", "HTTPClient", "JSON", "Log", "Platform", "RocksDB",
-                "Topology",
+                "Access", "ClusterKit", "Engine", "HTTPClient", "JSON", "Log", "Platform",
+                "Replication", "RocksDB", "Topology",
             ],
             swiftSettings: common),
         .testTarget(

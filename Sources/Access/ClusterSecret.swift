@@ -8,7 +8,7 @@ public struct ClusterSecret: Sendable {
 
     public static let bytesMin = 16
 
-    /// The secret in a file or variable; nil when it is shorter than ``bytesMin`` without the white
+    /// One line of a file, or a variable; nil when it is shorter than ``bytesMin`` without the white
     /// space around it.
     public init?(text: String) {
         var bytes = Substring(text)
@@ -21,30 +21,100 @@ public struct ClusterSecret: Sendable {
     /// How far a request's time may be from ours.
     public static let timeWindow: Duration = .seconds(60)
 
-    /// Of a request: over method, target, body, time and nonce.
-    public func signature(
-        method: String, target: String, body: [UInt8], time: UnixMilliseconds, nonce: String
-    ) -> String {
-        sign(["request", method, target, hexOfHash(body), String(time.rawValue), nonce])
+    /// What is signed of a request.
+    public struct SignedRequest: Sendable {
+        public var method: String
+        /// Path and query.
+        public var target: String
+        /// Who asks, and what it believes.
+        public var identity: String
+        public var body: [UInt8]
+        public var time: UnixMilliseconds
+        public var nonce: String
+
+        public init(
+            method: String, target: String, identity: String, body: [UInt8],
+            time: UnixMilliseconds, nonce: String
+        ) {
+            self.method = method
+            self.target = target
+            self.identity = identity
+            self.body = body
+            self.time = time
+            self.nonce = nonce
+        }
     }
 
-    /// Of an answer: over the nonce of its request, the status, and the body; a stream, whose
-    /// records carry the chain hash, is signed without its body.
-    public func answerSignature(nonce: String, status: Int, body: [UInt8]?) -> String {
-        sign(["answer", nonce, String(status), body.map(hexOfHash) ?? "stream"])
+    /// What is signed of an answer.
+    public struct SignedAnswer: Sendable {
+        /// Of its request.
+        public var nonce: String
+        public var status: Int
+        /// Who answers, and what it believes.
+        public var identity: String
+        /// Nil of a stream, whose records carry the chain hash, and of a file, whose hash is in the
+        /// manifest.
+        public var body: [UInt8]?
+
+        public init(nonce: String, status: Int, identity: String, body: [UInt8]?) {
+            self.nonce = nonce
+            self.status = status
+            self.identity = identity
+            self.body = body
+        }
+    }
+
+    public func signature(of request: SignedRequest) -> String {
+        Hex.encode(Array(code(request.lines)))
+    }
+
+    public func signature(of answer: SignedAnswer) -> String {
+        Hex.encode(Array(code(answer.lines)))
     }
 
     /// Compares in a time that does not depend on where they differ.
-    public static func areEqual(_ a: String, _ b: String) -> Bool {
-        SHA256.hash(data: Array(a.utf8)) == SHA256.hash(data: Array(b.utf8))
+    public func isSignature(_ text: String, of request: SignedRequest) -> Bool {
+        isCode(text, of: request.lines)
     }
 
-    private func sign(_ parts: [String]) -> String {
-        let text = parts.joined(separator: "\n")
-        return Hex.encode(Array(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: key)))
+    /// Compares in a time that does not depend on where they differ.
+    public func isSignature(_ text: String, of answer: SignedAnswer) -> Bool {
+        isCode(text, of: answer.lines)
     }
 
-    private func hexOfHash(_ bytes: [UInt8]) -> String {
+    private func code(_ lines: [String]) -> HMAC<SHA256>.MAC {
+        HMAC<SHA256>.authenticationCode(for: ClusterSecret.bytes(lines), using: key)
+    }
+
+    private func isCode(_ text: String, of lines: [String]) -> Bool {
+        guard let code = Hex.decode(text) else { return false }
+        return HMAC<SHA256>.isValidAuthenticationCode(
+            code, authenticating: ClusterSecret.bytes(lines), using: key)
+    }
+
+    private static func bytes(_ lines: [String]) -> [UInt8] {
+        Array(lines.joined(separator: "\n").utf8)
+    }
+
+    fileprivate static func hexOfHash(_ bytes: [UInt8]) -> String {
         Hex.encode(Array(SHA256.hash(data: bytes)))
+    }
+}
+
+extension ClusterSecret.SignedRequest {
+    fileprivate var lines: [String] {
+        [
+            "request", method, target, identity, ClusterSecret.hexOfHash(body),
+            String(time.rawValue), nonce,
+        ]
+    }
+}
+
+extension ClusterSecret.SignedAnswer {
+    fileprivate var lines: [String] {
+        [
+            "answer", nonce, String(status), identity,
+            body.map(ClusterSecret.hexOfHash) ?? "stream",
+        ]
     }
 }

@@ -1,3 +1,4 @@
+import Access
 import Assets
 import Engine
 import Foundation
@@ -54,13 +55,31 @@ struct Server {
         }
 
         var signal = Signals.wait()
-        while signal == "SIGHUP" { signal = Signals.wait() }
+        while signal == "SIGHUP" {
+            reload()
+            signal = Signals.wait()
+        }
         logger.info("stopping", metadata: ["signal": "\(signal)"])
         let deadline = MonotonicTime.now() + Server.stopTimeout
         node.stop(until: deadline)
         listener.stop(deadline: deadline)
         health?.stop(deadline: deadline)
         logger.info("stopped")
+    }
+
+    /// Reads the files again that may change while the node runs. What cannot be read stays as it was.
+    private func reload() {
+        guard let secrets = settings.secret, let path = settings.secretPath else { return }
+        do {
+            guard secrets.replace(by: try Settings.text(of: path)) else {
+                throw StartFailure(description: "it must be \(ClusterSecrets.rule)")
+            }
+            logger.info("the cluster secret was read again")
+        } catch {
+            logger.error(
+                "the cluster secret cannot be read; the one before counts",
+                metadata: ["file": "\(path)", "error": "\(error)"])
+        }
     }
 
     private func listen(

@@ -13,7 +13,9 @@ struct Settings {
     var http: Endpoint
     var health: Endpoint?
     var allowedHosts: [String]
-    var secret: ClusterSecret?
+    var secret: ClusterSecrets?
+    /// Where it is read from, again at each SIGHUP.
+    var secretPath: String?
     var openMetrics: Bool
     /// Whether `--advertise` was given; else it is the address that HTTP is served on.
     var isAdvertised: Bool
@@ -47,6 +49,7 @@ struct Settings {
             dataPath: Settings.absolute(flags.data ?? environment["DATA"] ?? "convoy-data"),
             address: try Settings.address(advertised, of: "--advertise"))
         openMetrics = flags.openMetrics || environment["OPEN_METRICS"] == "1"
+        secretPath = flags.clusterSecretFile ?? environment["CLUSTER_SECRET_FILE"]
         secret = try Settings.secret(file: flags.clusterSecretFile, environment)
         node.secret = secret
         node.insecureLinks = flags.insecureLinks || environment["INSECURE_LINKS"] == "1"
@@ -122,21 +125,25 @@ struct Settings {
     }
 
     /// The cluster secret out of the file of `--cluster-secret-file`, or of the environment.
-    static func secret(file: String?, _ environment: Environment) throws -> ClusterSecret? {
+    static func secret(file: String?, _ environment: Environment) throws -> ClusterSecrets? {
         var text = environment["CLUSTER_SECRET"]
         if let path = file ?? environment["CLUSTER_SECRET_FILE"] {
             do {
-                text = String(decoding: try FileSystem.readAll(path, bytesMax: 4096), as: UTF8.self)
+                text = try Settings.text(of: path)
             } catch {
                 throw ValidationError("--cluster-secret-file: \(error)")
             }
         }
         guard let text else { return nil }
-        guard let secret = ClusterSecret(text: text) else {
-            throw ValidationError(
-                "the cluster secret is shorter than \(ClusterSecret.bytesMin) characters")
+        guard let secret = ClusterSecrets(text: text) else {
+            throw ValidationError("the cluster secret must be \(ClusterSecrets.rule)")
         }
         return secret
+    }
+
+    /// A small file of an operator.
+    static func text(of path: String) throws -> String {
+        String(decoding: try FileSystem.readAll(path, bytesMax: 4096), as: UTF8.self)
     }
 
     private static func endpoint(_ text: String, of flag: String) throws -> Endpoint {

@@ -10,7 +10,7 @@ public struct APISettings: Sendable {
     /// Serve `/metrics` without a credential.
     public var opensMetrics = false
     /// Signs what nodes say to each other; nil trusts peers over loopback only.
-    public var secret: ClusterSecret?
+    public var secret: ClusterSecrets?
     /// The status page's files by name: `index.html`, `status.js`, `words.js`, `status.css`.
     public var pageFiles: [String: [UInt8]] = [:]
     /// openapi/convoy.yaml as JSON.

@@ -51,7 +51,7 @@ public final class ManagementAPI: Sendable {
         hosts = HostRule(allowed: settings.allowedHosts, port: settings.port)
         page = PageFiles(settings.pageFiles)
         sessions = Sessions(node: node.name.rawValue)
-        peerGate = PeerGate(secret: settings.secret)
+        peerGate = PeerGate(secrets: settings.secret)
         counters = (0...RouteTable.routes.count).map { _ in RouteCounters() }
         node.events.onChange { [streams] in streams.tick(at: .now()) }
     }

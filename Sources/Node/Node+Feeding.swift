@@ -31,30 +31,30 @@ extension Node {
     }
 
     /// Signs requests to peers with the cluster secret, and checks their answers.
-    static func signing(_ secret: ClusterSecret?) -> PeerSigning {
-        guard let secret else { return .none }
+    static func signing(_ secrets: ClusterSecrets?) -> PeerSigning {
+        guard let secrets else { return .none }
         return PeerSigning(
-            sign: { method, target, body in
+            sign: { method, target, identity, body in
                 let time = UnixMilliseconds.now()
                 var generator = SystemRandomNumberGenerator()
                 let nonce = Hash128(high: generator.next(), low: generator.next()).hex
-                let signature = secret.signature(
-                    method: method, target: target, body: body, time: time, nonce: nonce)
+                let request = ClusterSecret.SignedRequest(
+                    method: method, target: target, identity: identity, body: body, time: time,
+                    nonce: nonce)
                 return [
                     (SignatureHeader.time, "\(time.rawValue)"), (SignatureHeader.nonce, nonce),
-                    (SignatureHeader.signature, signature),
+                    (SignatureHeader.signature, secrets.current.signature(of: request)),
                 ]
             },
             verifies: { answer in
-                guard
-                    let nonce = answer.requestHeaders.first(where: {
-                        $0.0 == SignatureHeader.nonce
-                    })?.1, let signature = answer.head.header(SignatureHeader.signature)
+                let nonce = answer.requestHeaders.first { $0.0 == SignatureHeader.nonce }?.1
+                guard let nonce, let signature = answer.head.header(SignatureHeader.signature)
                 else { return false }
-                return ClusterSecret.areEqual(
-                    signature,
-                    secret.answerSignature(
-                        nonce: nonce, status: answer.head.status, body: answer.body))
+                let signed = ClusterSecret.SignedAnswer(
+                    nonce: nonce, status: answer.head.status,
+                    identity: PeerIdentity.signedText { answer.head.header($0) },
+                    body: answer.body)
+                return secrets.isSignature(signature, of: signed)
             })
     }
 }

@@ -14,7 +14,7 @@ public struct NodeOptions: Sendable {
     public var address: NodeAddress
     /// A node of the cluster to ask for being taken in; such a node founds no cluster of its own.
     public var join: NodeAddress?
-    public var secret: ClusterSecret?
+    public var secret: ClusterSecrets?
     /// Talk to nodes beyond loopback without TLS.
     public var insecureLinks = false
     public var engine = EngineOptions()

@@ -11,12 +11,22 @@ import Testing
 
     private func signature(
         by secret: ClusterSecret, method: String = "GET",
-        target: String = "/replication/log?after=1",
+        target: String = "/replication/log?after=1", identity: String = ",2,n2,,,,",
         body: String = "hello", time: UInt64 = 1_000, nonce: String = "n1"
     ) -> String {
         secret.signature(
-            method: method, target: target, body: Array(body.utf8),
-            time: UnixMilliseconds(rawValue: time), nonce: nonce)
+            of: ClusterSecret.SignedRequest(
+                method: method, target: target, identity: identity, body: Array(body.utf8),
+                time: UnixMilliseconds(rawValue: time), nonce: nonce))
+    }
+
+    private func answer(
+        by secret: ClusterSecret, status: Int = 200, identity: String = ",1,n1,,,,",
+        body: [UInt8]? = [], nonce: String = "n1"
+    ) -> String {
+        secret.signature(
+            of: ClusterSecret.SignedAnswer(
+                nonce: nonce, status: status, identity: identity, body: body))
     }
 
     /// Computed with another program: nodes of different versions must agree.
@@ -24,10 +34,10 @@ import Testing
         let secret = try secret()
         #expect(
             signature(by: secret)
-                == "04757d107be4b5720e2fc1193912b298dcc89ed536ad798604b8ffb6961abb36")
+                == "701e3122c8df6a1492b2a6cc957774b9dfaf0905b4cf0286d637bdf69875ba94")
         #expect(
-            secret.answerSignature(nonce: "n1", status: 200, body: nil)
-                == "d2b9bc868ae650da434cd00adbb30b2fc82f473db85c747ff3452aa8261a6e94")
+            answer(by: secret, body: nil)
+                == "43e30a71ede7d2a648347ec2fe335f6a2deb035b47ddbdfee65683d921660857")
     }
 
     @Test func `every part of a request changes its signature`() throws {
@@ -35,12 +45,10 @@ import Testing
         let all = [
             signature(by: secret), signature(by: try self.secret("0123456789abcdeg")),
             signature(by: secret, method: "POST"), signature(by: secret, target: "/"),
-            signature(by: secret, body: ""), signature(by: secret, time: 1_001),
-            signature(by: secret, nonce: "n2"),
-            secret.answerSignature(nonce: "n1", status: 200, body: nil),
-            secret.answerSignature(nonce: "n1", status: 200, body: []),
-            secret.answerSignature(nonce: "n1", status: 201, body: []),
-            secret.answerSignature(nonce: "n2", status: 200, body: []),
+            signature(by: secret, identity: ",3,n2,,,,"), signature(by: secret, body: ""),
+            signature(by: secret, time: 1_001), signature(by: secret, nonce: "n2"),
+            answer(by: secret), answer(by: secret, body: nil), answer(by: secret, status: 201),
+            answer(by: secret, identity: ",1,n1,9.1,,,"), answer(by: secret, nonce: "n2"),
         ]
         #expect(Set(all).count == all.count)
         #expect(all.allSatisfy { $0.utf8.count == 64 })
@@ -54,14 +62,18 @@ import Testing
         #expect(ClusterSecret(text: "") == nil)
     }
 
-    @Test func `comparing finds any difference`() throws {
-        let text = try signature(by: secret())
-        #expect(ClusterSecret.areEqual(text, text))
-        #expect(!ClusterSecret.areEqual(text, String(text.dropLast())))
+    @Test func `a signature with any difference is none`() throws {
+        let secret = try secret()
+        let signed = ClusterSecret.SignedAnswer(nonce: "n", status: 200, identity: "", body: [1])
+        let text = secret.signature(of: signed)
+        #expect(secret.isSignature(text, of: signed))
+        #expect(!secret.isSignature(String(text.dropLast()), of: signed))
+        #expect(!secret.isSignature("", of: signed))
+        #expect(!secret.isSignature("none", of: signed))
         for place in text.indices {
             var other = text
             other.replaceSubrange(place...place, with: text[place] == "0" ? "1" : "0")
-            #expect(!ClusterSecret.areEqual(text, other))
+            #expect(!secret.isSignature(other, of: signed))
         }
     }
 }

@@ -8,19 +8,25 @@ import Topology
 
 /// Who may speak as a node: with a cluster secret, whoever signs with it; without, this machine.
 final class PeerGate: Sendable {
-    private let secret: ClusterSecret?
+    private let secrets: ClusterSecrets?
     private let nonces = Monitor(NonceMemory())
+    /// What the answers to requests are signed with that were signed themselves, by nonce. Nobody
+    /// else's answer is signed: it could be passed on to a node as the answer to its own request.
+    private let owed = Monitor<[String: ClusterSecret]>([:])
+
+    /// Of requests that get no answer of ours.
+    private static let owedMax = 20_000
 
     private static let prefix = Array("/replication/".utf8)
 
-    init(secret: ClusterSecret?) { self.secret = secret }
+    init(secrets: ClusterSecrets?) { self.secrets = secrets }
 
     static func isPeerPath(_ head: RequestHead) -> Bool { head.rawPath.starts(with: prefix) }
 
     /// Throws unless the request is a peer's. To be asked once: a nonce is taken once.
     func verify(_ request: Request) throws(Problem) {
         let head = request.head
-        guard let secret else {
+        guard let secrets else {
             guard head.remoteIsLoopback else {
                 throw .peerNotTrusted(
                     "This node has no cluster secret, so it trusts nodes of its own machine only. Start both with --cluster-secret-file."
@@ -36,11 +42,16 @@ final class PeerGate: Sendable {
                 "The request is not signed. Start the other node with the cluster secret, too.")
         }
         let at = UnixMilliseconds(rawValue: time)
-        let expected = secret.signature(
-            method: head.method.name, target: target(of: head), body: request.body, time: at,
+        let signed = ClusterSecret.SignedRequest(
+            method: head.method.name, target: target(of: head),
+            identity: PeerIdentity.signedText { head.header($0) }, body: request.body, time: at,
             nonce: nonce)
-        guard ClusterSecret.areEqual(signature, expected) else {
+        guard let signer = secrets.signer(of: signed, signature: signature) else {
             throw .peerNotTrusted("The signature is not made with this cluster's secret.")
+        }
+        owed.withLock { owed in
+            if owed.count >= PeerGate.owedMax { _ = owed.popFirst() }
+            owed[nonce] = signer
         }
         guard nonces.withLock({ $0.accepts(nonce: nonce, time: at, now: .now()) }) else {
             throw .peerNotTrusted(
@@ -49,20 +60,22 @@ final class PeerGate: Sendable {
         }
     }
 
-    /// Signs the answer to a request that has a nonce.
+    /// Signs the answer to a request that was signed, with the secret that it was signed with.
     func sign(_ response: inout Response, for head: RequestHead) {
-        guard let secret, let nonce = head.header(SignatureHeader.nonce) else { return }
+        guard let nonce = head.header(SignatureHeader.nonce),
+            let secret = owed.withLock({ $0.removeValue(forKey: nonce) })
+        else { return }
         let body: [UInt8]? =
             switch response.body {
             case .none: []
             case .bytes(let bytes): bytes
             case .file, .stream: nil
             }
-        response.headers.append(
-            (
-                SignatureHeader.signature,
-                secret.answerSignature(nonce: nonce, status: response.status, body: body)
-            ))
+        let headers = response.headers.map { ($0.name, $0.value) }
+        let answer = ClusterSecret.SignedAnswer(
+            nonce: nonce, status: response.status, identity: PeerIdentity.signedText(headers),
+            body: body)
+        response.headers.append((SignatureHeader.signature, secret.signature(of: answer)))
     }
 
     private func target(of head: RequestHead) -> String {
@@ -94,6 +107,18 @@ extension Route {
 }
 
 extension Call {
+    /// Refuses a node that has no place, by number and name, in the topology that this node knows.
+    func checkMember(_ peer: PeerIdentity) throws(Problem) {
+        let record = peer.number.flatMap { node.document?.node(numbered: $0) }
+        guard record?.name.rawValue == peer.name else {
+            var problem = Problem(
+                403, "not-in-topology",
+                "The node that asks is not in the topology that this node knows.")
+            problem.members = ownWord
+            throw problem
+        }
+    }
+
     /// What this node knows of the topology, for a peer that it refuses.
     var ownWord: [(String, JSONValue)] {
         guard let lineage = node.peerIdentity.lineage, let document = node.document else {

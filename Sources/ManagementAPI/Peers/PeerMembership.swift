@@ -49,6 +49,7 @@ enum PeerMembership {
 
     private static func resync(_ call: Call, _ peer: PeerIdentity) throws(Problem) -> Route.Outcome
     {
+        try call.checkMember(peer)
         guard let id = try call.document()["operation"]?.stringValue else {
             throw .invalidArgument("The body does not name the operation.")
         }

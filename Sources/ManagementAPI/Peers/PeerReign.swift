@@ -37,10 +37,10 @@ enum PeerReign {
     }
 
     private static func tail(_ call: Call, _ peer: PeerIdentity) throws(Problem) -> Route.Outcome {
+        try call.checkMember(peer)
         guard let index = call.query.text("after").flatMap({ UInt64($0) }),
-            let hash = call.query.text("hash").flatMap({ Hash128(hex: $0) }),
-            let number = peer.number, call.node.document?.node(numbered: number) != nil
-        else { throw .invalidArgument("A member of the cluster asks with a position.") }
+            let hash = call.query.text("hash").flatMap({ Hash128(hex: $0) })
+        else { throw .invalidArgument("The tail is asked for with a position.") }
         let position = Position(index: LogIndex(index), hash: hash)
         return try call.later(on: call.api.peerWork) { () throws(Problem) -> Route.Outcome in
             let bytes: [UInt8]

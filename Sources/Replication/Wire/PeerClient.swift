@@ -5,17 +5,19 @@ public import Topology
 
 /// Signs requests to peers and checks their answers; made by the node out of the cluster secret.
 public struct PeerSigning: Sendable {
-    /// What a signature adds to a request: from method, path with query, and body.
+    /// What a signature adds to a request: from method, path with query, who asks, and body.
     public var sign:
-        @Sendable (_ method: String, _ path: String, _ body: [UInt8]) -> [(String, String)]
+        @Sendable (_ method: String, _ path: String, _ identity: String, _ body: [UInt8]) -> [(
+            String, String
+        )]
     /// Whether an answer is of a peer with the secret, and to that very request.
     public var verifies: @Sendable (PeerAnswer) -> Bool
 
     public init(
         sign:
-            @escaping @Sendable (_ method: String, _ path: String, _ body: [UInt8]) -> [(
-                String, String
-            )],
+            @escaping @Sendable (
+                _ method: String, _ path: String, _ identity: String, _ body: [UInt8]
+            ) -> [(String, String)],
         verifies: @escaping @Sendable (PeerAnswer) -> Bool
     ) {
         self.sign = sign
@@ -23,7 +25,7 @@ public struct PeerSigning: Sendable {
     }
 
     /// No secret: for a node that speaks over loopback only.
-    public static let none = PeerSigning(sign: { _, _, _ in [] }, verifies: { _ in true })
+    public static let none = PeerSigning(sign: { _, _, _, _ in [] }, verifies: { _ in true })
 }
 
 /// What a signature of an answer is checked against.
@@ -172,7 +174,7 @@ public final class PeerClient: Sendable {
     ) -> FetchRequest {
         var headers = identity().headers
         if body != nil { headers.append(("Content-Type", "application/json")) }
-        headers += signing.sign(method, path, body ?? [])
+        headers += signing.sign(method, path, PeerIdentity.signedText(headers), body ?? [])
         return FetchRequest(
             method: method, url: address.url + path, headers: headers, body: body,
             deadlines: deadlines, answerBytesMax: PeerClient.answerBytesMax, trust: trust)
@@ -182,7 +184,9 @@ public final class PeerClient: Sendable {
     private func check(
         _ head: ResponseHead, _ body: [UInt8], of request: FetchRequest
     ) throws(PeerError) {
-        guard isGenuine(head, body, of: request) else { throw .badAnswer(Self.badSignature) }
+        guard isGenuine(head, body, of: request) else {
+            throw .badAnswer("\(Self.badSignature) (status \(head.status))")
+        }
         guard (200..<300).contains(head.status) else {
             throw .refused(PeerProblem(status: head.status, bytes: body))
         }

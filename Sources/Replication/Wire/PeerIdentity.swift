@@ -85,6 +85,16 @@ public struct PeerIdentity: Equatable, Sendable {
         }
     }
 
+    /// What a signature covers of these headers, as they came or go; a missing one is empty.
+    public static func signedText(header: (String) -> String?) -> String {
+        Name.all.map { header($0) ?? "" }.joined(separator: ",")
+    }
+
+    /// The same of headers that are about to go.
+    public static func signedText(_ headers: [(String, String)]) -> String {
+        signedText { name in headers.first { $0.0 == name }?.1 }
+    }
+
     /// Session ids: 1 to 64 of letters, digits and `-`.
     static func isSessionID(_ text: String) -> Bool {
         (1...64).contains(text.utf8.count)
@@ -106,6 +116,9 @@ public struct PeerIdentity: Equatable, Sendable {
         static let generation = "Convoy-Generation"
         static let session = "Convoy-Session"
         static let claim = "Convoy-Claim"
+
+        /// In the order in which they are signed: never change it.
+        static let all = [lineage, node, nodeName, reign, generation, session, claim]
     }
 }
 
