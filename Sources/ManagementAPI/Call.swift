@@ -74,8 +74,11 @@ struct Call: Sendable {
     }
 
     /// Why a change is made, as the header `X-Change-Reason` says.
-    func changeReason() throws(Problem) -> String? {
-        guard let reason = head.header(Call.reasonHeader), !reason.isEmpty else { return nil }
+    func changeReason() throws(Problem) -> String? { try Call.changeReason(head) }
+
+    /// Also of changes whose own documents have no place for it: the audit has.
+    static func changeReason(_ head: RequestHead) throws(Problem) -> String? {
+        guard let reason = head.header(reasonHeader), !reason.isEmpty else { return nil }
         guard reason.utf8.count <= TopologyDocument.reasonBytesMax, !reason.contains("\u{FFFD}")
         else {
             throw .invalidArgument(
@@ -85,7 +88,7 @@ struct Call: Sendable {
         return reason
     }
 
-    private static let reasonHeader = "X-Change-Reason"
+    static let reasonHeader = "X-Change-Reason"
 
     // MARK: - Changing
 

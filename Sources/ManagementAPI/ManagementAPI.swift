@@ -21,6 +21,8 @@ public final class ManagementAPI: Sendable {
     let page: PageFiles
     /// Large documents, and what else costs an HTTP thread too much time.
     let parsing = Errands("api", threadsMax: 2, waitingMax: 256)
+    /// Verifications of the audit: each reads all of it.
+    let auditing = Errands("api-audit", threadsMax: 1, waitingMax: 8)
     /// What peers ask of the disk: a checkpoint takes seconds.
     let peerWork = Errands("api-peers", threadsMax: 16, waitingMax: 64)
     /// What this node has to ask its peers for.
@@ -118,6 +120,7 @@ public final class ManagementAPI: Sendable {
             throw problem(failure, head: head, redirects: redirects)
         }
         if case .json = route.body { try checkContentType(head) }
+        if head.method != .get { _ = try Call.changeReason(head) }
         return Admission(
             route: route, parameters: parameters, query: query, redirects: redirects,
             caller: caller)

@@ -29,6 +29,7 @@ public struct Catalog: Sendable {
     public private(set) var lineage: Lineage?
     /// See ``UnheardChanges``; nil when no change ever had to be heard.
     public private(set) var heardGeneration: Generation?
+    public private(set) var audit = AuditHead.empty
     public private(set) var digest: Hash128 = .zero
     /// While set, `names` is not sorted: sorting once is quicker than 100,000 insertions.
     private var isLoading = false
@@ -149,6 +150,7 @@ public struct Catalog: Sendable {
         case .operation: operations[String(decoding: id, as: UTF8.self)]?.encoded()
         case .lineage: lineage?.encoded
         case .heardGeneration: heardGeneration?.encoded
+        case .auditHead: audit == .empty ? nil : audit.encoded()
         }
     }
 
@@ -198,6 +200,14 @@ public struct Catalog: Sendable {
         case .heardGeneration:
             heardGeneration = value.flatMap { Generation(encoded: $0) }
             return heardGeneration != nil
+        case .auditHead:
+            guard let value else {
+                audit = .empty
+                return true
+            }
+            guard let head = AuditHead(decoding: value) else { return false }
+            audit = head
+            return true
         }
     }
 

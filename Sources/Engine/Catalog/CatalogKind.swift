@@ -22,6 +22,8 @@ enum CatalogKind: UInt8, CaseIterable {
     case lineage = 8
     /// Through which generation changes of the topology are known to as many as must know them; no id.
     case heardGeneration = 9
+    /// Where the audit stands; no id.
+    case auditHead = 16
 }
 
 /// Numbers that are never used twice. On disk: never renumber.

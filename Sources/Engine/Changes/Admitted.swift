@@ -5,11 +5,16 @@ public import Log
 public struct Credential: Equatable, Sendable {
     /// Nil without a token, which is allowed until there is an admin token.
     public var tokenID: String?
+    public var author: ChangeAuthor
     /// Set when the right is a namespace token's: the one namespace that the change is in.
     public var namespace: NamespaceName?
 
-    public init(tokenID: String?, namespace: NamespaceName? = nil) {
+    public init(
+        tokenID: String?, namespace: NamespaceName? = nil,
+        author: ChangeAuthor = ChangeAuthor(who: "anonymous")
+    ) {
         self.tokenID = tokenID
+        self.author = author
         self.namespace = namespace
     }
 }
@@ -30,6 +35,7 @@ public struct Admitted<Inner: Change>: Change {
 
     public func decide(_ section: inout DecidingSection) throws(Refusal) -> Inner.Answer {
         try section.check(credential)
+        section.attribute(to: credential.author)
         return try change.decide(&section)
     }
 }

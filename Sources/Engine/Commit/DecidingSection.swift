@@ -47,6 +47,10 @@ public struct DecidingSection {
     private var asideOverlay: [[UInt8]: [UInt8]?] = [:]
     private var operations = WriteOperations()
     private var usages: [NamespaceID: Usage] = [:]
+    /// What the entry writes to the catalog, in order.
+    private var catalogWrites: [(kind: CatalogKind, id: [UInt8], value: [UInt8]?)] = []
+    /// Who asks for the change being decided; nil when only the change itself may know.
+    private var author: ChangeAuthor?
     /// Of all entries of the group: never below the last entry's.
     public let time: UnixMilliseconds
 
@@ -176,10 +180,12 @@ public struct DecidingSection {
 
     mutating func putRecord(_ kind: CatalogKind, _ id: [UInt8], _ value: [UInt8]) {
         operations.put(Key.catalog(kind, id), value)
+        catalogWrites.append((kind, id, value))
     }
 
     mutating func removeRecord(_ kind: CatalogKind, _ id: [UInt8]) {
         operations.delete(Key.catalog(kind, id))
+        catalogWrites.append((kind, id, nil))
     }
 
     /// Takes the next of the numbers that are never used twice.
@@ -189,12 +195,35 @@ public struct DecidingSection {
         return first
     }
 
+    /// Says who asks for the change being decided.
+    mutating func attribute(to author: ChangeAuthor) { self.author = author }
+
+    /// Tells the audit what the entry changes: every entry that writes to the catalog passes here.
+    private mutating func writeAudit() {
+        var description = AuditDescription(catalog)
+        for write in catalogWrites { description.note(write.kind, write.id, write.value) }
+        guard !description.changes.isEmpty else { return }
+        let head = catalog.audit
+        let record = AuditRecord(
+            number: head.last + 1, after: transition.header.position, time: time,
+            author: author ?? description.author, action: description.action,
+            changes: description.changes, omitted: description.omitted, previous: head.chain)
+        let bytes = record.encoded()
+        let next = head.following(bytes)
+        operations.put(Key.audit(next.last), bytes)
+        for number in head.first..<next.first { operations.delete(Key.audit(number)) }
+        operations.put(Key.catalog(.auditHead, []), next.encoded())
+    }
+
     /// Closes what was written into an entry. Without writes there is none, but for barriers.
     mutating func record(_ kind: EntryKind) {
         defer {
             operations = WriteOperations()
             usages = [:]
+            catalogWrites = []
+            author = nil
         }
+        if !catalogWrites.isEmpty { writeAudit() }
         guard operations.count > 0 || kind == .barrier else { return }
         let counters = usages.sorted { $0.key < $1.key }.map {
             (namespace: $0.key, usage: $0.value)

@@ -105,6 +105,8 @@ struct StateTransition {
             case .put(let key, _) where key.first == KeyPrefix.answers,
                 .delete(let key) where key.first == KeyPrefix.answers:
                 note(operation, of: record)
+            case .put(let key, _) where key.first == KeyPrefix.audit && key.count == 9: break
+            case .delete(let key) where key.first == KeyPrefix.audit && key.count == 9: break
             case .put, .delete, .deleteRange:
                 throw .notNext("entry \(index) writes where entries of its kind cannot")
             }

@@ -19,15 +19,17 @@ public struct NamespaceID: RawRepresentable, Comparable, Hashable, Sendable {
 /// | --- | --- | --- |
 /// | `0x01` | nothing | the state's header: its position, and what the next entry needs |
 /// | `c` | record kind u8, id | a catalog record |
-/// | `a` | sort u8, then as below | what is kept of answers to requests that may be sent again |
+/// | `a` | number u64 BE | a record of the audit |
+/// | `r` | sort u8, then as below | what is kept of answers to requests that may be sent again |
 /// | `n` | namespace u32 BE | the namespace's counters |
 /// | `d` | namespace u32 BE, epoch u32 BE, key | a stored value |
 /// | `x` | expiry u64 BE, namespace u32 BE, epoch u32 BE, key | nothing: the value with that key has that expiry |
 public enum KeyPrefix {
     public static let header: UInt8 = 0x01
     public static let catalog = UInt8(ascii: "c")
-    public static let answers = UInt8(ascii: "a")
+    public static let answers = UInt8(ascii: "r")
     public static let counters = UInt8(ascii: "n")
+    public static let audit = UInt8(ascii: "a")
     public static let data = UInt8(ascii: "d")
     public static let expiry = UInt8(ascii: "x")
 }
@@ -93,6 +95,13 @@ public enum Key {
             key[1] == AnswerSort.answer.rawValue
         else { return nil }
         return Array(key[2...])
+    }
+
+    static func audit(_ number: UInt64) -> [UInt8] {
+        var writer = ByteWriter(capacity: 9)
+        writer.bytes.append(KeyPrefix.audit)
+        writer.big(number)
+        return writer.bytes
     }
 
     static func catalog(_ kind: CatalogKind, _ id: [UInt8]) -> [UInt8] {

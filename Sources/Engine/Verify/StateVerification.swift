@@ -13,6 +13,7 @@ struct StateVerification {
     private var stored: [NamespaceID: Usage] = [:]
     /// Sums of the hashes of the lines that values ask for, and of those that are there.
     private var expiryLines = (wanted: Hash128.zero, found: Hash128.zero)
+    private var audit = AuditChain()
     /// False once a part could not be read: then sums say nothing.
     private var isComplete = true
 
@@ -28,6 +29,9 @@ struct StateVerification {
         let isCatalogWhole = readCatalog(&report)
         readKeys(&report)
         compareCounters(&report)
+        if isComplete, isCatalogWhole, let fault = audit.fault(catalog.audit) {
+            report.find(.damage, path, "the audit is not what was written: \(fault)")
+        }
         report.keys = counted.values.reduce(0) { $0 + $1.keys }
         return isCatalogWhole ? EngineState(header: header, catalog: catalog) : nil
     }
@@ -128,6 +132,7 @@ struct StateVerification {
                 case KeyPrefix.expiry: readExpiryLine(key, &report)
                 case KeyPrefix.catalog: break
                 case KeyPrefix.answers: readAnswers(key, iterator.value, &report)
+                case KeyPrefix.audit: audit.read(key, iterator.value)
                 case KeyPrefix.header where key.count == 1: break
                 default:
                     report.find(

@@ -1,4 +1,5 @@
 import Engine
+import HTTPServer
 
 /// Who sends a request, as far as its credential says.
 struct Caller: Equatable, Sendable {
@@ -19,7 +20,18 @@ extension Call {
     func admitted<C: Change>(_ change: C) -> Admitted<C> {
         let name = caller.namespace == nil ? nil : parameters.first { $0.name == "ns" }?.value
         let credential = Credential(
-            tokenID: caller.token?.lookupID, namespace: name.flatMap(NamespaceName.init(rawValue:)))
+            tokenID: caller.token?.lookupID, namespace: name.flatMap(NamespaceName.init(rawValue:)),
+            author: author)
         return Admitted(change, by: credential)
     }
+
+    /// For the audit.
+    private var author: ChangeAuthor {
+        ChangeAuthor(
+            who: caller.label, address: head.remoteAddress,
+            reason: head.header(Call.reasonHeader).flatMap { $0.isEmpty ? nil : $0 })
+    }
+
+    /// As topologies and operations name whoever made them.
+    var changedBy: String { ChangeAuthor(who: caller.label, address: head.remoteAddress).text }
 }

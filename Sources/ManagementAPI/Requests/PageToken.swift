@@ -7,6 +7,7 @@ struct PageToken: Equatable, Sendable {
         case generations = 3
         case operations = 4
         case tokens = 5
+        case audit = 6
         case events = 16
     }
 

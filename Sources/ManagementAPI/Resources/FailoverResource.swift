@@ -36,7 +36,7 @@ enum FailoverResource {
         }
         return try call.beginOperation { id in
             call.node.failOver(
-                acceptDataLoss: acceptsDataLoss, operationID: id, changedBy: call.caller.label,
+                acceptDataLoss: acceptsDataLoss, operationID: id, changedBy: call.changedBy,
                 reason: reason
             ) { result in
                 switch result {

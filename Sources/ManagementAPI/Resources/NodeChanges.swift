@@ -62,7 +62,7 @@ enum NodeChanges {
         return try call.beginOperation { id in
             add(
                 call, at: address, name: name, upstream: upstream, discardsData: discardsData,
-                operationID: id, changedBy: call.caller.label, reason: reason)
+                operationID: id, changedBy: call.changedBy, reason: reason)
         }
     }
 
@@ -104,7 +104,7 @@ enum NodeChanges {
         if isDryRun { return .response(DryRun.answer(call.node.planResync(of: member.number))) }
         return try call.beginOperation { id in
             call.node.resync(
-                member, operationID: id, changedBy: call.caller.label, reason: reason
+                member, operationID: id, changedBy: call.changedBy, reason: reason
             ) {
                 switch $0 {
                 case .success(let operation): call.respond(started(call, operation))
@@ -158,7 +158,7 @@ enum NodeChanges {
             return .response(DryRun.answer(TopologyPlan(blockers: blockers)))
         }
         if isDryRun { return try call.plan(make) }
-        let change = ChangeTopology(changedBy: call.caller.label, reason: reason, make: make)
+        let change = ChangeTopology(changedBy: call.changedBy, reason: reason, make: make)
         return submit(call, change) { _ in
             .json(call.report(of: member.name.rawValue)?.json ?? .null)
         }
@@ -201,7 +201,7 @@ enum NodeChanges {
             document.removing(member.number, note: note)
         }
         if try call.isDryRun() { return try call.plan(make) }
-        let change = ChangeTopology(changedBy: call.caller.label, reason: reason, make: make)
+        let change = ChangeTopology(changedBy: call.changedBy, reason: reason, make: make)
         return submit(call, change) { .position($0.position) }
     }
 

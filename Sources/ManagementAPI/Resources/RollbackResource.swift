@@ -52,7 +52,7 @@ enum RollbackResource {
     ) -> Route.Outcome {
         let operation = OperationRecord(
             id: id, type: "rollback", state: .running,
-            subject: call.node.name.rawValue, createdAt: .now(), createdBy: call.caller.label,
+            subject: call.node.name.rawValue, createdAt: .now(), createdBy: call.changedBy,
             reason: reason)
         let change = ChangeTopology(
             changedBy: operation.createdBy, reason: operation.reason, operation: operation,

@@ -46,7 +46,7 @@ enum TopologyResource {
         guard !isDryRun else { return try plan(call, request, condition) }
         let lineage = call.node.peerIdentity.lineage
         let change = ChangeTopology(
-            changedBy: call.caller.label, reason: reason,
+            changedBy: call.changedBy, reason: reason,
             expects: { condition.matchesStrongly("\"\($0.hex)\"") }
         ) { document, nextNumber, note in
             document.applying(request, nextNumber: nextNumber, note: note)

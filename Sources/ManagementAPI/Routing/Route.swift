@@ -84,7 +84,7 @@ enum RouteTable {
         + PeerSnapshots.routes + PeerTopology.routes + PeerMembership.routes
         + PeerReign.routes + FailoverResource.routes + SwitchoverResource.routes
         + RollbackResource.routes + PeerQuestions.routes + TokenResource.routes
-        + EventResource.routes + SessionResource.routes
+        + EventResource.routes + SessionResource.routes + AuditResource.routes
 
     /// What the second daemon serves.
     static let healthRoutes: [Route] = routes.filter(\.isHealth)
