@@ -22,11 +22,14 @@ struct shim_daemon_settings {
 
 // Swift cannot call C variadics: `MHD_start_daemon` is one.
 static inline struct MHD_Daemon *shim_start_daemon(const struct shim_daemon_settings *s) {
-    struct MHD_OptionItem tls[3] = {{MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem tls[4] = {{MHD_OPTION_END, 0, NULL}};
     if (s->tls_certificate_pem && s->tls_key_pem) {
         tls[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)s->tls_certificate_pem};
         tls[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)s->tls_key_pem};
-        tls[2] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+        // Not below TLS 1.2, whatever the system's defaults are.
+        tls[2] = (struct MHD_OptionItem){
+            MHD_OPTION_HTTPS_PRIORITIES, 0, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"};
+        tls[3] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     }
     return MHD_start_daemon(
         s->flags, 0, s->accept, s->context, s->request, s->context,
@@ -41,6 +44,13 @@ static inline struct MHD_Daemon *shim_start_daemon(const struct shim_daemon_sett
         MHD_OPTION_UNESCAPE_CALLBACK, s->unescape, s->context,
         MHD_OPTION_ARRAY, tls,
         MHD_OPTION_END);
+}
+
+// `MHD_get_daemon_info` is variadic, too.
+static inline unsigned shim_connection_count(struct MHD_Daemon *daemon) {
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info ? info->num_connections : 0;
 }
 
 // `MHD_get_connection_info` is variadic too.

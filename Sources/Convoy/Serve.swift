@@ -69,6 +69,23 @@ struct Serve: ParsableCommand {
             """)
     var clusterSecretFile: String?
 
+    @Option(
+        help: """
+            A PEM file with the certificate, and those between it and its authority: serves HTTPS, \
+            TLS 1.2 or later. Read again at SIGHUP.
+            """)
+    var tlsCertificateFile: String?
+
+    @Option(help: "A PEM file with the certificate's private key. Read again at SIGHUP.")
+    var tlsKeyFile: String?
+
+    @Option(
+        help: """
+            A PEM file with the authorities that certificates of other nodes must come from. \
+            (default: those of the system)
+            """)
+    var linksCaFile: String?
+
     @Option(help: "Keep at least so many bytes of the log. (default: 1 GiB)")
     var logRetentionBytes: UInt64?
 

@@ -32,7 +32,8 @@ struct Server {
         let forHealth = StartingHandler()
         let listener = try listen(settings.http, main)
         let health = try settings.health.map { try listen($0, forHealth) }
-        let url = Settings.url(of: .init(host: settings.http.host, port: listener.port))
+        let url = Settings.url(
+            of: .init(host: settings.http.host, port: listener.port), tls: settings.tls)
         let node = try start(at: url)
         do {
             try Exposure.check(settings, node)
@@ -56,7 +57,7 @@ struct Server {
 
         var signal = Signals.wait()
         while signal == "SIGHUP" {
-            reload()
+            reload([listener] + (health.map { [$0] } ?? []))
             signal = Signals.wait()
         }
         logger.info("stopping", metadata: ["signal": "\(signal)"])
@@ -68,7 +69,23 @@ struct Server {
     }
 
     /// Reads the files again that may change while the node runs. What cannot be read stays as it was.
-    private func reload() {
+    private func reload(_ listeners: [HTTPListener]) {
+        reloadSecret()
+        guard let tls = settings.tls else { return }
+        do {
+            let identity = try tls.read()
+            for listener in listeners where !listener.renew(identity) {
+                throw StartFailure(description: "certificate and key do not belong together")
+            }
+            logger.info("the certificate was read again: new connections get it")
+        } catch {
+            logger.error(
+                "the certificate cannot be read; the one before counts",
+                metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func reloadSecret() {
         guard let secrets = settings.secret, let path = settings.secretPath else { return }
         do {
             guard secrets.replace(by: try Settings.text(of: path)) else {
@@ -87,7 +104,13 @@ struct Server {
     ) throws -> HTTPListener {
         do {
             return try HTTPListener(
-                address: endpoint.host, port: endpoint.port, handler: handler.handler)
+                address: endpoint.host, port: endpoint.port, tls: settings.tls?.read(),
+                handler: handler.handler)
+        } catch HTTPServerError.cannotStart where settings.tls != nil {
+            throw StartFailure(
+                description:
+                    "the files of --tls-certificate-file and --tls-key-file are no certificate with its key"
+            )
         } catch {
             throw StartFailure(description: "\(error)")
         }
@@ -117,6 +140,7 @@ struct Server {
             settings.allowedHosts + [settings.http.host, node.options.address.host]
         api.opensMetrics = settings.openMetrics
         api.secret = settings.secret
+        api.insecureLinks = settings.node.insecureLinks
         for asset in Assets.all {
             if asset.name == "openapi.json" {
                 api.openAPIDocument = Array(asset.text.utf8)

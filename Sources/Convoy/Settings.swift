@@ -16,6 +16,8 @@ struct Settings {
     var secret: ClusterSecrets?
     /// Where it is read from, again at each SIGHUP.
     var secretPath: String?
+    /// Certificate and key; nil serves plain HTTP.
+    var tls: TLSFiles?
     var openMetrics: Bool
     /// Whether `--advertise` was given; else it is the address that HTTP is served on.
     var isAdvertised: Bool
@@ -44,7 +46,9 @@ struct Settings {
             )
         }
         isAdvertised = given != nil
-        let advertised = given ?? Settings.url(of: .init(host: http.host, port: max(1, http.port)))
+        tls = try TLSFiles(flags, environment)
+        let advertised =
+            given ?? Settings.url(of: .init(host: http.host, port: max(1, http.port)), tls: tls)
         node = NodeOptions(
             dataPath: Settings.absolute(flags.data ?? environment["DATA"] ?? "convoy-data"),
             address: try Settings.address(advertised, of: "--advertise"))
@@ -52,6 +56,12 @@ struct Settings {
         secretPath = flags.clusterSecretFile ?? environment["CLUSTER_SECRET_FILE"]
         secret = try Settings.secret(file: flags.clusterSecretFile, environment)
         node.secret = secret
+        if let file = flags.linksCaFile ?? environment["LINKS_CA_FILE"] {
+            guard FileSystem.exists(file) else {
+                throw ValidationError("--links-ca-file '\(file)': there is no such file")
+            }
+            node.linkAuthoritiesFile = Settings.absolute(file)
+        }
         node.insecureLinks = flags.insecureLinks || environment["INSECURE_LINKS"] == "1"
         node.name = try Settings.name(flags.name ?? environment["NAME"])
         node.join = try (flags.join ?? environment["JOIN"]).map {
@@ -170,10 +180,11 @@ struct Settings {
         return address
     }
 
-    static func url(of endpoint: Endpoint) -> String {
-        endpoint.host.contains(":")
-            ? "http://[\(endpoint.host)]:\(endpoint.port)"
-            : "http://\(endpoint.host):\(endpoint.port)"
+    static func url(of endpoint: Endpoint, tls: TLSFiles?) -> String {
+        let scheme = tls == nil ? "http" : "https"
+        return endpoint.host.contains(":")
+            ? "\(scheme)://[\(endpoint.host)]:\(endpoint.port)"
+            : "\(scheme)://\(endpoint.host):\(endpoint.port)"
     }
 
     static func absolute(_ path: String) -> String {

@@ -61,6 +61,7 @@ struct CurlOptions {
     }
 
     private func apply(_ trust: TLSTrust) {
+        set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))  // Or later.
         switch trust {
         case .system:
             break

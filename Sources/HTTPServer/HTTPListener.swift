@@ -22,9 +22,13 @@ public final class HTTPListener: Sendable {
     private let sweeper: Sweeper
     private let daemon: Monitor<Daemon?>
 
+    /// Those that ``renew(_:)`` has replaced: they accept nobody, and serve whom they have.
+    private let retired = Monitor<[Daemon]>([])
+
     private struct Daemon: @unchecked Sendable {
         // Sendable because the handle is only passed to libmicrohttpd, which locks.
         let handle: OpaquePointer
+        let socket: Int32
     }
 
     /// - Parameters:
@@ -46,11 +50,38 @@ public final class HTTPListener: Sendable {
         else { throw .cannotStart }
         self.port = socket.port
         self.listening = listening
-        self.daemon = Monitor(Daemon(handle: handle))
+        self.daemon = Monitor(Daemon(handle: handle, socket: socket.descriptor))
         let sweeper = Sweeper(listening: listening)
         self.sweeper = sweeper
         _ = WorkerThread(name: "http-sweeper") { sweeper.run() }
         _ = WorkerThread(name: "http-linger") { listening.lingering.run() }
+    }
+
+    /// Has new connections served with another certificate; those that stand go on with theirs. Not
+    /// to be called while ``stop(deadline:)`` runs.
+    ///
+    /// - Returns: False, with nothing changed, when the certificate and the key cannot be used, or the
+    ///   listener is stopped or has no TLS.
+    public func renew(_ tls: TLSIdentity) -> Bool {
+        guard listening.isTLS, let old = daemon.withLock({ $0 }) else { return false }
+        // Both accept from one socket for a moment, so that nobody is turned away.
+        let socket = dup(old.socket)
+        guard socket >= 0 else { return false }
+        guard let handle = Self.start(socket: socket, tls: tls, listening: listening) else {
+            Glibc.close(socket)
+            return false
+        }
+        daemon.withLock { $0 = Daemon(handle: handle, socket: socket) }
+        let left = MHD_quiesce_daemon(old.handle)
+        if left >= 0 { Glibc.close(left) }
+        let idle = retired.withLock { retired in
+            retired.append(old)
+            let idle = retired.filter { shim_connection_count($0.handle) == 0 }
+            retired.removeAll { shim_connection_count($0.handle) == 0 }
+            return idle
+        }
+        for daemon in idle { MHD_stop_daemon(daemon.handle) }
+        return true
     }
 
     deinit { stop(deadline: .now()) }
@@ -109,6 +140,7 @@ public final class HTTPListener: Sendable {
         sweeper.stop()
         listening.lingering.stop()
         close(daemon, listenSocket: listenSocket)
+        for daemon in retired.withLock({ $0 }) { MHD_stop_daemon(daemon.handle) }
     }
 
     /// Joins libmicrohttpd's threads. A handler that blocks against its contract holds this up.

@@ -11,6 +11,8 @@ public struct APISettings: Sendable {
     public var opensMetrics = false
     /// Signs what nodes say to each other; nil trusts peers over loopback only.
     public var secret: ClusterSecrets?
+    /// Let nodes beyond loopback ask without TLS.
+    public var insecureLinks = false
     /// The status page's files by name: `index.html`, `status.js`, `words.js`, `status.css`.
     public var pageFiles: [String: [UInt8]] = [:]
     /// openapi/convoy.yaml as JSON.

@@ -53,7 +53,8 @@ public final class ManagementAPI: Sendable {
         hosts = HostRule(allowed: settings.allowedHosts, port: settings.port)
         page = PageFiles(settings.pageFiles)
         sessions = Sessions(node: node.name.rawValue)
-        peerGate = PeerGate(secrets: settings.secret)
+        peerGate = PeerGate(
+            secrets: settings.secret, insecureLinks: settings.insecureLinks)
         counters = (0...RouteTable.routes.count).map { _ in RouteCounters() }
         node.events.onChange { [streams] in streams.tick(at: .now()) }
     }

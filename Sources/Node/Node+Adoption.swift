@@ -255,8 +255,7 @@ extension Node {
         _ = WorkerThread(name: "join") { [self] in
             var address = address
             while state.facts.lineage == nil && !state.isDraining {
-                let client = PeerClient(
-                    address: address, identity: { self.state.identity }, signing: signing)
+                let client = peerClient(at: address)
                 do throws(PeerError) {
                     let body: JSONValue = [
                         "name": .string(name.rawValue), "address": .string(options.address.url),

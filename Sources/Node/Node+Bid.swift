@@ -146,8 +146,7 @@ extension Node {
     }
 
     func makeClient(of record: NodeRecord) -> PeerClient {
-        PeerClient(
-            address: record.address, identity: { self.state.identity }, signing: signing)
+        peerClient(at: record.address)
     }
 
     /// Applies what a promiser has beyond this node, and checks that promises were counted by the

@@ -30,6 +30,20 @@ extension Node {
             })
     }
 
+    /// A connection of its own to a peer. Every request to one goes through here, or through a
+    /// replica's session, which has the same rules.
+    func peerClient(at address: NodeAddress) -> PeerClient {
+        PeerClient(
+            address: address, identity: { self.state.identity }, signing: signing,
+            rules: linkRules)
+    }
+
+    var linkRules: LinkRules {
+        LinkRules(
+            trust: options.linkAuthoritiesFile.map { .authorities(file: $0) } ?? .system,
+            refusal: { [self] in refusal(of: $0) })
+    }
+
     /// Signs requests to peers with the cluster secret, and checks their answers.
     static func signing(_ secrets: ClusterSecrets?) -> PeerSigning {
         guard let secrets else { return .none }

@@ -10,7 +10,7 @@ extension Node {
         let state = self.state
         return ReplicaEnvironment(
             identity: { state.identity },
-            signing: signing,
+            signing: signing, rules: linkRules,
             engineOptions: options.engine,
             dataDirectory: state.directory,
             engine: { state.engine ?? state.foreign },

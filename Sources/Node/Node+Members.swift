@@ -61,7 +61,7 @@ extension Node {
             return
                 "Links beyond loopback need a cluster secret: start every node with --cluster-secret-file."
         }
-        if address.scheme == .http && !options.insecureLinks {
+        guard address.scheme == .https || options.insecureLinks else {
             return
                 "Links beyond loopback need https, or --insecure-links on a network that is trusted."
         }
@@ -72,8 +72,7 @@ extension Node {
     func look(
         at address: NodeAddress, name: NodeName?, discardData: Bool
     ) throws(MemberFailure) -> PeerStatus {
-        let client = PeerClient(
-            address: address, identity: { self.state.identity }, signing: signing)
+        let client = peerClient(at: address)
         let status: PeerStatus
         do throws(PeerError) {
             let answer = try client.call(

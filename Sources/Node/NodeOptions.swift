@@ -15,6 +15,8 @@ public struct NodeOptions: Sendable {
     /// A node of the cluster to ask for being taken in; such a node founds no cluster of its own.
     public var join: NodeAddress?
     public var secret: ClusterSecrets?
+    /// A PEM file with the authorities that are believed on links with TLS; nil believes the system's.
+    public var linkAuthoritiesFile: String?
     /// Talk to nodes beyond loopback without TLS.
     public var insecureLinks = false
     public var engine = EngineOptions()

@@ -45,7 +45,7 @@ import Testing
 
     @Test func `a signed request is taken once`() throws {
         let secrets = try secrets()
-        let gate = PeerGate(secrets: secrets)
+        let gate = PeerGate(secrets: secrets, insecureLinks: true)
         let request = try signed(secrets.current)
         #expect(code(gate, request) == nil)
         #expect(code(gate, request) == "peer-not-trusted")
@@ -54,7 +54,7 @@ import Testing
 
     @Test func `another secret, body, target, identity or time is refused`() throws {
         let secret = try secrets().current
-        let gate = PeerGate(secrets: try secrets())
+        let gate = PeerGate(secrets: try secrets(), insecureLinks: true)
         let now = UnixMilliseconds.now().rawValue
         let requests = [
             try signed(try secrets("another secret of a cluster").current),
@@ -75,7 +75,7 @@ import Testing
         let old = try secrets("the old secret of all").current
         let new = try secrets("the new secret of all").current
         let known = try secrets("the old secret of all\nthe new secret of all\n")
-        let gate = PeerGate(secrets: known)
+        let gate = PeerGate(secrets: known, insecureLinks: true)
         #expect(code(gate, try signed(old, nonce: "a")) == nil)
         #expect(code(gate, try signed(new, nonce: "b")) == nil)
         #expect(!known.replace(by: "short"))
@@ -85,6 +85,13 @@ import Testing
         #expect(known.replace(by: "the new secret of all"))
         #expect(code(gate, try signed(new, nonce: "d")) == nil)
         #expect(code(gate, try signed(old, nonce: "e")) == "peer-not-trusted")
+    }
+
+    @Test func `a link beyond loopback needs TLS, unless it is allowed to be plain`() throws {
+        let secrets = try secrets()
+        let request = try signed(secrets.current)
+        #expect(code(PeerGate(secrets: secrets), request) == "peer-not-trusted")
+        #expect(code(PeerGate(secrets: secrets, insecureLinks: true), request) == nil)
     }
 
     @Test func `without a secret this machine is trusted, and no other`() throws {
@@ -100,7 +107,9 @@ import Testing
         throws
     {
         let new = try secrets("the new secret of all").current
-        let gate = PeerGate(secrets: try secrets("the old secret of all\nthe new secret of all"))
+        let gate = PeerGate(
+            secrets: try secrets("the old secret of all\nthe new secret of all"),
+            insecureLinks: true)
         for (place, (body, signedBody)) in [
             (ResponseBody.bytes([1, 2]), [1, 2] as [UInt8]?), (.none, []),
             (.file(path: "x", offset: 0, length: 1), nil),
@@ -119,7 +128,7 @@ import Testing
     }
 
     @Test func `nothing is signed for whoever has not signed`() throws {
-        let gate = PeerGate(secrets: try secrets())
+        let gate = PeerGate(secrets: try secrets(), insecureLinks: true)
         let stranger = try signed(try secrets("another secret of a cluster").current)
         #expect(code(gate, stranger) == "peer-not-trusted")
         var response = Response(status: 403, body: .bytes([1]))

@@ -19,7 +19,12 @@ final class PeerGate: Sendable {
 
     private static let prefix = Array("/replication/".utf8)
 
-    init(secrets: ClusterSecrets?) { self.secrets = secrets }
+    private let insecureLinks: Bool
+
+    init(secrets: ClusterSecrets?, insecureLinks: Bool = false) {
+        self.secrets = secrets
+        self.insecureLinks = insecureLinks
+    }
 
     static func isPeerPath(_ head: RequestHead) -> Bool { head.rawPath.starts(with: prefix) }
 
@@ -33,6 +38,11 @@ final class PeerGate: Sendable {
                 )
             }
             return
+        }
+        guard head.secure || head.remoteIsLoopback || insecureLinks else {
+            throw .peerNotTrusted(
+                "Links beyond loopback need TLS here, or --insecure-links on a network that is trusted."
+            )
         }
         guard let time = head.header(SignatureHeader.time).flatMap(UInt64.init(_:)),
             let nonce = head.header(SignatureHeader.nonce),

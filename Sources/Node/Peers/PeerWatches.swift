@@ -141,8 +141,7 @@ final class PeerWatch: Sendable {
     }
 
     func start(_ node: Node) {
-        let client = PeerClient(
-            address: record.address, identity: { node.state.identity }, signing: node.signing)
+        let client = node.peerClient(at: record.address)
         state.withLock { $0.client = client }
         _ = WorkerThread(name: "peer-\(record.name)", stackBytes: 512 << 10) { [self] in
             while true {
@@ -161,7 +160,6 @@ final class PeerWatch: Sendable {
         let askedAt = UnixMilliseconds.now()
         let asked = MonotonicTime.now()
         do throws(PeerError) {
-            if let refusal = node.refusal(of: record.address) { throw .unreachable(refusal) }
             let answer = try client.call("GET", "/replication/topology")
             guard let status = PeerStatus(json: answer) else {
                 throw PeerError.badAnswer("no status of a node")

@@ -1,5 +1,4 @@
 public import Engine
-public import HTTPClient
 public import Log
 import Platform
 import Topology
@@ -10,7 +9,7 @@ public struct ReplicaEnvironment: Sendable {
     /// Returns at once. The session adds its own id.
     public var identity: @Sendable () -> PeerIdentity
     public var signing: PeerSigning
-    public var trust: TLSTrust
+    public var rules: LinkRules
     public var engineOptions: EngineOptions
     public var dataDirectory: DataDirectory
     /// The engine that serves now. Returns at once.
@@ -35,7 +34,7 @@ public struct ReplicaEnvironment: Sendable {
 
     public init(
         identity: @escaping @Sendable () -> PeerIdentity, signing: PeerSigning,
-        trust: TLSTrust = .system, engineOptions: EngineOptions, dataDirectory: DataDirectory,
+        rules: LinkRules = .any, engineOptions: EngineOptions, dataDirectory: DataDirectory,
         engine: @escaping @Sendable () -> Engine?,
         apply:
             @escaping @Sendable (_ session: UInt64, Engine, [Record], [UInt8]) throws(EngineError)
@@ -51,7 +50,7 @@ public struct ReplicaEnvironment: Sendable {
     ) {
         self.identity = identity
         self.signing = signing
-        self.trust = trust
+        self.rules = rules
         self.engineOptions = engineOptions
         self.dataDirectory = dataDirectory
         self.engine = engine

@@ -160,7 +160,7 @@ public final class ReplicaSession: Sendable {
                 identity.session = id
                 return identity
             },
-            signing: environment.signing, trust: environment.trust)
+            signing: environment.signing, rules: environment.rules)
         clients.withLock { $0.append(client) }
         // Whoever stops after this line finds the client.
         if isStopped { client.cancel() }

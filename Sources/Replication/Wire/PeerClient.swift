@@ -63,6 +63,21 @@ public enum PeerError: Error, Equatable, Sendable {
     }
 }
 
+/// Which links a node makes, and whose certificates it believes.
+public struct LinkRules: Sendable {
+    public var trust: TLSTrust
+    /// Why no link is made to an address; nil when it may.
+    public var refusal: @Sendable (NodeAddress) -> String?
+
+    public init(trust: TLSTrust, refusal: @escaping @Sendable (NodeAddress) -> String?) {
+        self.trust = trust
+        self.refusal = refusal
+    }
+
+    /// Links to anywhere.
+    public static let any = LinkRules(trust: .system, refusal: { _ in nil })
+}
+
 /// One peer over HTTP, on one connection: identity and signature on every request, deadlines by
 /// phase, problems read.
 ///
@@ -71,7 +86,7 @@ public final class PeerClient: Sendable {
     let address: NodeAddress
     private let identity: @Sendable () -> PeerIdentity
     private let signing: PeerSigning
-    private let trust: TLSTrust
+    private let rules: LinkRules
     private let fetcher = HTTPFetcher(userAgent: "convoy")
 
     /// Of a JSON answer: a manifest of 100,000 files fits.
@@ -79,12 +94,12 @@ public final class PeerClient: Sendable {
 
     public init(
         address: NodeAddress, identity: @escaping @Sendable () -> PeerIdentity,
-        signing: PeerSigning, trust: TLSTrust = .system
+        signing: PeerSigning, rules: LinkRules = .any
     ) {
         self.address = address
         self.identity = identity
         self.signing = signing
-        self.trust = trust
+        self.rules = rules
     }
 
     /// Ends the running call within 50 ms, and every later one at its start.
@@ -113,7 +128,7 @@ public final class PeerClient: Sendable {
         _ method: String, _ path: String, body: JSONValue? = nil,
         deadlines: FetchDeadlines = FetchDeadlines(total: .seconds(10))
     ) throws(PeerError) -> (peer: PeerIdentity?, document: JSONValue) {
-        let request = request(method, path, body: body?.serialized(), deadlines)
+        let request = try request(method, path, body: body?.serialized(), deadlines)
         let response: FetchResponse
         do throws(FetchError) {
             response = try fetcher.fetch(request)
@@ -131,7 +146,7 @@ public final class PeerClient: Sendable {
         _ path: String, bytesMax: Int,
         deadlines: FetchDeadlines = FetchDeadlines(total: .seconds(30))
     ) throws(PeerError) -> [UInt8] {
-        var request = request("GET", path, body: nil, deadlines)
+        var request = try request("GET", path, body: nil, deadlines)
         request.answerBytesMax = bytesMax
         let response: FetchResponse
         do throws(FetchError) {
@@ -149,7 +164,7 @@ public final class PeerClient: Sendable {
         statuses: Set<Int> = [200], onHead: (ResponseHead) -> String?,
         onBytes: ([UInt8]) -> Bool
     ) throws(PeerError) {
-        var request = request("GET", path, body: nil, deadlines)
+        var request = try request("GET", path, body: nil, deadlines)
         request.headers += headers
         var refusal: String?
         let response: FetchResponse
@@ -171,13 +186,15 @@ public final class PeerClient: Sendable {
 
     private func request(
         _ method: String, _ path: String, body: [UInt8]?, _ deadlines: FetchDeadlines
-    ) -> FetchRequest {
+    ) throws(PeerError) -> FetchRequest {
+        if let refusal = rules.refusal(address) { throw .unreachable(refusal) }
         var headers = identity().headers
         if body != nil { headers.append(("Content-Type", "application/json")) }
         headers += signing.sign(method, path, PeerIdentity.signedText(headers), body ?? [])
         return FetchRequest(
             method: method, url: address.url + path, headers: headers, body: body,
-            deadlines: deadlines, answerBytesMax: PeerClient.answerBytesMax, trust: trust)
+            deadlines: deadlines, answerBytesMax: PeerClient.answerBytesMax,
+            trust: rules.trust)
     }
 
     /// Refuses what is forged, or no success.
