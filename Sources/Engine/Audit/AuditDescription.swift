@@ -39,7 +39,7 @@ struct AuditDescription {
                     after: value.flatMap { Lineage(encoded: $0) }.map { Self.text("id", $0.hex) }),
                 0, catalog.lineage == nil ? "cluster.birth" : "cluster.fork")
         // What follows from the others, or is the audit's own.
-        case .topologyHistory, .reign, .sequence, .auditHead: break
+        case .topologyHistory, .reign, .sequence, .heardGeneration, .auditHead: break
         }
     }
 

@@ -46,7 +46,7 @@ extension InSyncRule {
             reasons.append(
                 .init(
                     code: "not-streaming",
-                    detail: "its link is \(running.state.rawValue)\(error)"))
+                    detail: "its link is \(running.state?.rawValue ?? "undecided")\(error)"))
         }
         if let known = running.generation, known < generation {
             reasons.append(
