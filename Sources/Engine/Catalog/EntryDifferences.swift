@@ -45,7 +45,8 @@ extension Catalog {
         case .topology?:
             try apply(key: key, value: value)
             return topology.map { .topology($0) }
-        case .token?, .topologyHistory?, .reign?, .sequence?, .lineage?, .heardGeneration?, .auditHead?, nil:
+        case .token?, .topologyHistory?, .reign?, .sequence?, .lineage?, .heardGeneration?,
+            .auditHead?, nil:
             try apply(key: key, value: value)
             return nil
         }
