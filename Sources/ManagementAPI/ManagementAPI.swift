@@ -144,7 +144,8 @@ public final class ManagementAPI: Sendable {
     /// Decides about credentials, by the state that serves now.
     func gate() -> Gate {
         Gate(
-            catalog: node.engine?.state.catalog, now: { [self] in now() },
+            catalog: node.engine?.state.catalog, requiresTokenAnyway: node.requiresToken,
+            now: { [self] in now() },
             session: { [sessions] in sessions.tokenID($0) })
     }
 

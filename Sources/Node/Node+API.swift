@@ -67,6 +67,9 @@ extension Node {
 }
 
 extension Node {
-    /// Whether nobody comes in without a token, by the state that serves now.
-    public var requiresToken: Bool { engine?.state.catalog.requiresToken ?? false }
+    /// Whether nobody comes in without a token: by the state that serves now, or, before the first
+    /// sync, by the word of the cluster that adopted this node.
+    public var requiresToken: Bool {
+        engine?.state.catalog.requiresToken ?? state.facts.requiresToken
+    }
 }

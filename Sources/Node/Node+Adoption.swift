@@ -13,12 +13,14 @@ public struct AdoptionRequest: Sendable {
     public var name: NodeName
     public var document: TopologyDocument
     public var discardData: Bool
+    /// Whether nobody comes in without a token there.
+    public var requiresToken: Bool
 
     var json: JSONValue {
         [
             "lineage": .string(lineage.hex), "number": JSONValue(number.rawValue),
             "name": .string(name.rawValue), "document": .string(Hex.encode(document.encoded())),
-            "discard_data": .bool(discardData),
+            "discard_data": .bool(discardData), "requires_token": .bool(requiresToken),
         ]
     }
 
@@ -33,18 +35,20 @@ public struct AdoptionRequest: Sendable {
         else { return nil }
         self.init(
             lineage: lineage, number: NodeNumber(rawValue: number), name: name,
-            document: document, discardData: discardData)
+            document: document, discardData: discardData,
+            requiresToken: json["requires_token"]?.boolValue ?? false)
     }
 
     init(
         lineage: Lineage, number: NodeNumber, name: NodeName, document: TopologyDocument,
-        discardData: Bool
+        discardData: Bool, requiresToken: Bool = false
     ) {
         self.lineage = lineage
         self.number = number
         self.name = name
         self.document = document
         self.discardData = discardData
+        self.requiresToken = requiresToken
     }
 }
 
@@ -164,6 +168,7 @@ extension Node {
                 facts.forking = nil
                 facts.number = request.number
                 facts.claim = nil
+                facts.requiresToken = request.requiresToken
                 if isOther {
                     facts.promised = nil
                     facts.operations = []
@@ -227,7 +232,7 @@ extension Node {
     ) throws(PeerError) {
         let request = AdoptionRequest(
             lineage: lineage, number: record.number, name: record.name, document: document,
-            discardData: tracker.discardsData(of: record.number))
+            discardData: tracker.discardsData(of: record.number), requiresToken: requiresToken)
         do throws(PeerError) {
             _ = try client.call("POST", "/replication/adopt", body: request.json)
             tracker.noteAdoption(of: record.number, refusal: nil)

@@ -186,3 +186,34 @@ private final class Waiting: Sendable {
         outcome.wait(until: .now() + time) { $0 }
     }
 }
+
+/// A node that a cluster with tokens takes in.
+@Suite(.cluster) struct AdoptionOfTokensTests {
+    @Test(.timeLimit(.minutes(1)))
+    func `a node that is taken in wants the cluster's tokens before it has any of its data`() throws
+    {
+        let cluster = try TestCluster()
+        let open = cluster.primary.client
+        try open.load((0..<400).map { ("k\($0)", SeededRandom.block($0, 4096)) }, into: "default")
+        let scopes: JSONValue = ["cluster:read", "topology:write", "tokens:admin"]
+        let made = try open.post("/v1/tokens", ["scopes": scopes]).expecting(201)
+        let admin = open.with(token: try #require(made["token"]?.stringValue))
+        let node = try cluster.makeNode(flags: ["--full-sync-max-bytes-per-second", "800000"])
+        try node.start()
+        #expect(try node.client.get("/v1/sync").status == 200)
+        let added = try admin.post("/v1/nodes", ["address": .string(node.address)]).expecting(202)
+        var seen: Set<String> = []
+        let operation = try #require(added["id"]?.stringValue)
+        _ = try poll(within: .seconds(30), every: .milliseconds(5), for: "it is taken in") {
+            let answer = try node.client.get("/v1/sync")
+            let mine = try admin.get("/v1/operations/\(operation)")
+            seen.insert("\(answer.status) \(answer.problem ?? "")")
+            return mine["state"] == "succeeded" ? true : nil
+        }
+        // Open as long as it was its own, closed from its adoption on, also before its first sync.
+        #expect(seen.isSubset(of: ["200 ", "503 not-ready", "401 unauthorized"]), "\(seen)")
+        #expect(seen.contains("503 not-ready"), "\(seen)")
+        #expect(try node.client.get("/v1/sync").status == 401)
+        #expect(try node.client.with(token: admin.token).get("/v1/sync").status == 200)
+    }
+}

@@ -203,6 +203,14 @@ import Testing
         let gate = Gate(catalog: nil, now: { UnixMilliseconds(rawValue: 1) })
         let problem = try refusal("Bearer \(tenant.text)", .namespaceRead, at: gate)
         #expect(problem?.code == "not-ready")
+        // The cluster that has adopted it counts, before anything of it is here.
+        #expect(try admit(nil, .clusterRead, at: gate).get() == .anonymous)
+        let adopted = Gate(
+            catalog: nil, requiresTokenAnyway: true, now: { UnixMilliseconds(rawValue: 1) })
+        for scope in [Scope.any, .clusterRead, .topologyForce, .namespaceRead] {
+            #expect(try refusal(nil, scope, at: adopted)?.code == "not-ready")
+        }
+        #expect(try admit(nil, .open, at: adopted).get() == .anonymous)
     }
 }
 

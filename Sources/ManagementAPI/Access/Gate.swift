@@ -9,6 +9,8 @@ import Platform
 struct Gate: Sendable {
     /// Nil while the node has no state: then no token can be looked up.
     let catalog: Catalog?
+    /// Whether nobody comes in without a token while there is no state.
+    var requiresTokenAnyway = false
     /// By which tokens expire.
     let now: @Sendable () -> UnixMilliseconds
     /// The token in whose right a browser's session is.
@@ -40,6 +42,11 @@ struct Gate: Sendable {
 
     /// Until the first admin token exists, this machine may do everything.
     private func checkOpen(_ head: RequestHead, _ scope: Scope) throws(Problem) {
+        if catalog == nil, requiresTokenAnyway {
+            throw .notReady(
+                "This node's cluster wants a token, and without a state this node knows none. Ask another node, or try again."
+            )
+        }
         if catalog?.requiresToken ?? false {
             throw .unauthorized(
                 "This needs a token: send Authorization: Bearer and one that begins with cvy_.")

@@ -21,6 +21,9 @@ public struct NodeFacts: Equatable, Sendable {
     public var forking: Lineage?
     /// Whom to follow instead of what is configured, while no newer document is known.
     public var claim: Claim?
+    /// Whether the cluster that adopted this node wanted a token of everybody then: it counts until
+    /// a state says so itself.
+    public var requiresToken = false
     /// Of the boot of the machine that this node last ran in: the page cache lives as long.
     public var bootID: String
     /// Whether the last run ended in order.
@@ -107,6 +110,7 @@ extension NodeFacts {
                     "since_ms": JSONValue(claim.since.rawValue),
                 ]
             } ?? .null,
+            "requires_token": .bool(requiresToken),
             "boot_id": .string(bootID),
             "stopped_cleanly": .bool(stoppedCleanly),
             "full_syncs": JSONValue(fullSyncs),
@@ -142,6 +146,7 @@ extension NodeFacts {
         promised = json["promised"]?.stringValue.flatMap(Reign.init(text:))
         forking = json["forking"]?.stringValue.flatMap(Lineage.init(hex:))
         claim = json["claim"].flatMap(Claim.init(json:))
+        requiresToken = json["requires_token"]?.boolValue ?? false
         fullSyncs = json["full_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
         for (reason, count) in json["full_syncs_by_reason"]?.objectValue?.members ?? [] {
             fullSyncsByReason[reason] = count.unsigned
