@@ -14,7 +14,7 @@ CONVOY      := .build/release/convoy
 VENV        := .venv
 SWIFT_FILES := Sources Tests Plugins Benchmarks/Sources Package.swift Benchmarks/Package.swift
 
-.PHONY: run build test test-full test-tsan test-swift test-python bench demo format lint deps test-deps clean
+.PHONY: run build test test-full test-tsan fuzz test-swift test-python bench demo format lint deps test-deps clean
 
 run: build
 	exec $(CONVOY) serve
@@ -42,6 +42,12 @@ test-tsan: deps
 	    | tee $(TSAN_PATH)/tests.log || true
 	grep -q 'Test run with' $(TSAN_PATH)/tests.log
 	! grep -A 40 'WARNING: ThreadSanitizer' $(TSAN_PATH)/tests.log
+
+# Ten minutes of bytes at random for each thing that reads bytes from outside; `make test` has ten seconds.
+fuzz: export CONVOY_FUZZ_SECONDS ?= 600
+fuzz: deps
+	swift build --build-tests $(SWIFT_FLAGS)
+	swift test --skip-build --filter FuzzTests
 
 test-swift: build
 	swift build --build-tests $(SWIFT_FLAGS)

@@ -131,6 +131,10 @@ let package = Package(
             name: "ScenarioTests",
             dependencies: ["JSON", "Log", "Node", "Platform", "Replication", "Topology"],
             path: "Tests/Scenarios", swiftSettings: common),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: ["Access", "Engine", "HTTPServer", "JSON", "Log", "Platform"],
+            swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ]
 )
