@@ -143,8 +143,9 @@ public final class ManagementAPI: Sendable {
 
     /// Decides about credentials, by the state that serves now.
     func gate() -> Gate {
-        Gate(
-            catalog: node.engine?.state.catalog, requiresTokenAnyway: node.requiresToken,
+        let state = node.engine?.state
+        return Gate(
+            catalog: state?.catalog, requiresTokenAnyway: state == nil && node.requiresToken,
             now: { [self] in now() },
             session: { [sessions] in sessions.tokenID($0) })
     }

@@ -94,6 +94,19 @@ extension Node {
         }
     }
 
+    /// The same for a change that stands and falls with the right that it was asked for with; nil is
+    /// the node's own.
+    func submit<C: Change>(
+        _ change: C, by credential: Credential?, needsSpace: Bool = true,
+        completion: @escaping @Sendable (Result<Committed<C.Answer>, ChangeFailure>) -> Void
+    ) {
+        guard let credential else {
+            return submit(change, needsSpace: needsSpace, completion: completion)
+        }
+        submit(
+            Admitted(change, by: credential), needsSpace: needsSpace, completion: completion)
+    }
+
     /// The same, for threads of the node that may wait.
     func commit<C: Change>(
         _ change: C, until deadline: MonotonicTime

@@ -27,6 +27,7 @@ extension Node {
     public func addNode(
         at address: NodeAddress, name: NodeName?, upstream: NodeName?, discardData: Bool,
         operationID: String = Node.newOperationID(), changedBy: String, reason: String?,
+        credential: Credential? = nil,
         completion: @escaping @Sendable (Result<OperationRecord, MemberFailure>) -> Void
     ) {
         guard state.committer != nil else {
@@ -47,7 +48,7 @@ extension Node {
                 }
                 add(
                     found, address, upstream, discardData: discardData, operationID, changedBy,
-                    reason, completion)
+                    reason, credential, completion)
             } catch {
                 completion(.failure(error))
             }
@@ -94,7 +95,7 @@ extension Node {
 
     private func add(
         _ name: NodeName, _ address: NodeAddress, _ upstream: NodeName?, discardData: Bool,
-        _ id: String, _ changedBy: String, _ reason: String?,
+        _ id: String, _ changedBy: String, _ reason: String?, _ credential: Credential?,
         _ completion: @escaping @Sendable (Result<OperationRecord, MemberFailure>) -> Void
     ) {
         let operation = OperationRecord(
@@ -107,7 +108,7 @@ extension Node {
             if discardData, case .success = made { tracker.allowDiscard(of: number) }
             return made
         }
-        submit(change) { [self] result in
+        submit(change, by: credential) { [self] result in
             switch result {
             case .success:
                 control.poke()
@@ -138,13 +139,13 @@ extension Node {
     /// Starts a replica over with a full sync, by an operation.
     public func resync(
         _ member: NodeRecord, operationID: String = Node.newOperationID(), changedBy: String,
-        reason: String?,
+        reason: String?, credential: Credential? = nil,
         completion: @escaping @Sendable (Result<OperationRecord, ChangeFailure>) -> Void
     ) {
         let operation = OperationRecord(
             id: operationID, type: "resync-node", state: .running,
             subject: member.name.rawValue, createdAt: .now(), createdBy: changedBy, reason: reason)
-        submit(PutOperation(operation), needsSpace: false) { [self] result in
+        submit(PutOperation(operation), by: credential, needsSpace: false) { [self] result in
             switch result {
             case .success:
                 peers.poke(member.number)

@@ -39,6 +39,7 @@ extension Node {
     public func switchOver(
         from: NodeName, to candidate: NodeName?, timeout: Duration,
         operationID: String = Node.newOperationID(), changedBy: String, reason: String?,
+        credential: Credential? = nil,
         completion: @escaping @Sendable (Result<OperationRecord, SwitchoverRefusal>) -> Void
     ) {
         let heir: NodeRecord
@@ -55,7 +56,7 @@ extension Node {
             subject: heir.name.rawValue, createdAt: .now(), createdBy: changedBy, reason: reason)
         guard tracker.beginSwitchover(operation.id) else { return completion(.failure(.busy)) }
         let deadline = MonotonicTime.now() + timeout
-        submit(PutOperation(operation), needsSpace: false) { [self] result in
+        submit(PutOperation(operation), by: credential, needsSpace: false) { [self] result in
             switch result {
             case .success:
                 completion(.success(operation))

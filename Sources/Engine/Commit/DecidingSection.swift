@@ -203,10 +203,13 @@ public struct DecidingSection {
         var description = AuditDescription(catalog)
         for write in catalogWrites { description.note(write.kind, write.id, write.value) }
         guard !description.changes.isEmpty else { return }
+        var author = author ?? description.author
+        // A document may have the reason that the request's header has not.
+        author.reason = author.reason ?? description.author.reason
         let head = catalog.audit
         let record = AuditRecord(
             number: head.last + 1, after: transition.header.position, time: time,
-            author: author ?? description.author, action: description.action,
+            author: author, action: description.action,
             changes: description.changes, omitted: description.omitted, previous: head.chain)
         let bytes = record.encoded()
         let next = head.following(bytes)

@@ -17,12 +17,14 @@ struct Caller: Equatable, Sendable {
 
 extension Call {
     /// The change, made only while the caller's right is there.
-    func admitted<C: Change>(_ change: C) -> Admitted<C> {
+    func admitted<C: Change>(_ change: C) -> Admitted<C> { Admitted(change, by: credential) }
+
+    /// What the caller's right is, for changes that the node makes on its behalf.
+    var credential: Credential {
         let name = caller.namespace == nil ? nil : parameters.first { $0.name == "ns" }?.value
-        let credential = Credential(
+        return Credential(
             tokenID: caller.token?.lookupID, namespace: name.flatMap(NamespaceName.init(rawValue:)),
             author: author)
-        return Admitted(change, by: credential)
     }
 
     /// For the audit.

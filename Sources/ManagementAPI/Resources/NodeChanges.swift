@@ -62,18 +62,19 @@ enum NodeChanges {
         return try call.beginOperation { id in
             add(
                 call, at: address, name: name, upstream: upstream, discardsData: discardsData,
-                operationID: id, changedBy: call.changedBy, reason: reason)
+                operationID: id, changedBy: call.changedBy, reason: reason,
+                credential: call.credential)
         }
     }
 
     static func add(
         _ call: Call, at address: NodeAddress, name: NodeName?, upstream: NodeName?,
         discardsData: Bool, operationID: String = Node.newOperationID(), changedBy: String,
-        reason: String?
+        reason: String?, credential: Credential? = nil
     ) -> Route.Outcome {
         call.node.addNode(
             at: address, name: name, upstream: upstream, discardData: discardsData,
-            operationID: operationID, changedBy: changedBy, reason: reason
+            operationID: operationID, changedBy: changedBy, reason: reason, credential: credential
         ) { result in
             switch result {
             case .success(let operation): call.respond(started(call, operation))
@@ -104,7 +105,8 @@ enum NodeChanges {
         if isDryRun { return .response(DryRun.answer(call.node.planResync(of: member.number))) }
         return try call.beginOperation { id in
             call.node.resync(
-                member, operationID: id, changedBy: call.changedBy, reason: reason
+                member, operationID: id, changedBy: call.changedBy, reason: reason,
+                credential: call.credential
             ) {
                 switch $0 {
                 case .success(let operation): call.respond(started(call, operation))

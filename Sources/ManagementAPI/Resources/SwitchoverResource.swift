@@ -37,7 +37,7 @@ enum SwitchoverResource {
         return try call.beginOperation { id in
             call.node.switchOver(
                 from: from, to: to, timeout: patience, operationID: id,
-                changedBy: call.changedBy, reason: reason ?? header
+                changedBy: call.changedBy, reason: reason ?? header, credential: call.credential
             ) { result in
                 switch result {
                 case .success(let operation): call.respond(NodeChanges.started(call, operation))
