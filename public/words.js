@@ -276,7 +276,7 @@ export function problems(view) {
     const seconds = secondsSince(item.since, now);
     const long = seconds == null ? "What runs differs" : `For ${age(seconds)}, what runs has differed`;
     add(7, "warn", `drift ${item.kind} ${item.node ?? ""}`,
-      `${long} from what is configured: ${driftText(item)}; it is being brought into line.`);
+      `${long} from what is configured: ${driftText(item)}. ${item.action ?? ""}`.trim());
   }
 
   const rate = { bad: 0, warn: 1, info: 2 };

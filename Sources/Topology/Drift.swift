@@ -33,6 +33,22 @@ public struct DriftItem: Equatable, Sendable {
         case catalogDiffers = "catalog-differs"
     }
 
+    /// What is being done about it, or what has to be done.
+    public var action: String {
+        switch kind {
+        case .orphanLink: "its source ends it as soon as it has heard of this generation"
+        case .missingLink: "the replica tries again by itself, at least every 5 s"
+        case .wrongUpstream:
+            "the replica moves as soon as it has heard of this generation; a claim it withdraws then"
+        case .roleDiffers: "the node changes its role as soon as it has heard of this generation"
+        case .generationBehind: "it is told each second"
+        case .nodeUnknown:
+            "nothing by itself: add the node, or remove it, or start another one at its address"
+        case .nodeUnreachable: "it is asked each second; start it, or remove it"
+        case .catalogDiffers: "nothing by itself: resync the node"
+        }
+    }
+
     /// What stays the same while the difference lasts, however its detail changes: who remembers
     /// since when it is there remembers it by this.
     public struct Identity: Hashable, Sendable {

@@ -84,9 +84,10 @@ SENTENCES = {
         "itself",
         "n2 has not been heard for 40 s: check that it runs and can be reached at http://n2:7070."]),
     "drift": (view(N1, node("n2"), drift=[
-        {"kind": "upstream-differs", "node": "n2", "since": time(8), "detail": "n2 follows n3, configured is n1."}]), [
-        "For 8 s, what runs has differed from what is configured: n2 follows n3, configured is n1; "
-        "it is being brought into line."]),
+        {"kind": "upstream-differs", "node": "n2", "since": time(8), "detail": "n2 follows n3, configured is n1.",
+         "action": "The replica moves."}]), [
+        "For 8 s, what runs has differed from what is configured: n2 follows n3, configured is n1. "
+        "The replica moves."]),
     "lagging": (view(N1, node("n2", lag=12.4)), [
         "n2 is 12 s behind (1,240 entries): if it does not catch up, look at its disk and network."]),
     "a full sync does not hide a lost replica": (

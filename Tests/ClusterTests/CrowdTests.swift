@@ -8,6 +8,8 @@ import Testing
     /// Of the data that is synced again, and how fast: the full sync outlasts the looks.
     private static let bytes = isFullRun ? 96 << 20 : 24 << 20
     private static let bytesPerSecond = 1_000_000
+    /// Beside other tests on the same cores; alone, with the full sizes, it is what the budget says.
+    private static let answerTimeMax: Duration = isFullRun ? .milliseconds(20) : .milliseconds(250)
     private static let lookFor: Duration = isFullRun ? .seconds(15) : .seconds(4)
 
     @Test(.timeLimit(.minutes(3)))
@@ -57,7 +59,7 @@ import Testing
                     "\(path) of the \(name): \(probe.times.count) answers, p50 \(probe.median), "
                         + "p99 \(probe.percentile(99)), longest \(probe.percentile(100))")
                 #expect(probe.failures == [])
-                #expect(probe.percentile(99) < SilentPrimary.answerTimeMax, "\(path) of \(name)")
+                #expect(probe.percentile(99) < CrowdTests.answerTimeMax, "\(path) of \(name)")
             }
         }
         #expect(try replica.node().fullSyncBytesDone != nil, "it still runs")

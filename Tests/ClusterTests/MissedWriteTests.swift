@@ -96,12 +96,12 @@ import Testing
             ("--log-segment-bytes", "4096"), ("--in-sync-lag-ms", "500"),
             ("--disk-reserve-bytes", "1"), ("--full-sync-max-bytes-per-second", "1000000"),
             ("--block-cache-bytes", "1048576"), ("--recover-timeout-ms", "1"),
-            ("--insecure-links", nil), ("--open-metrics", nil),
+            ("--insecure-links", nil), ("--open-metrics", nil), ("--isolated-writes", "refuse"),
         ]
         // Who the node is and where, and what all nodes of a cluster share.
         let same: Set = [
             "--name", "--data", "--http", "--advertise", "--cluster-secret-file", "--version",
-            "--help",
+            "--help", "--tls-certificate-file", "--tls-key-file", "--links-ca-file",
         ]
         let help = try CommandRun(ConvoyBinary.path(), ["serve", "--help"]).text
         let flags = Set(

@@ -68,6 +68,9 @@ import Testing
         let waits = cluster.nodes.map { node in
             Waiting(node.client.with(token: doomed.token), "/v1/nodes/self?wait=applied:99999999")
         }
+        let streams = try cluster.nodes.map { node in
+            try EventReader(node.client.with(token: doomed.token))
+        }
         rest(.milliseconds(300))
         let revoked = try admin.delete("/v1/tokens/\(doomed.id)").expecting(200)
         let index = try #require(PositionView(revoked["position"])).index
@@ -79,6 +82,7 @@ import Testing
             let answer = try #require(wait.answer(within: .seconds(2)))
             #expect(answer.status == 401, "\(answer)")
         }
+        for stream in streams { _ = try stream.end() }
         let items = try admin.list("/v1/tokens")
         #expect(items.count == 1)
     }

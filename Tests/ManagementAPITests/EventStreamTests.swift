@@ -21,7 +21,7 @@ import Testing
     private func stream(after place: EventID? = nil, kind: Event.Kind? = nil) throws -> EventStream
     {
         try #require(
-            streams.begin(hub, after: place ?? hub.last, kind: kind, owner: .anonymous))
+            streams.begin(hub, after: place ?? hub.last, kind: kind))
     }
 
     /// All that is there, as text; `isOver` when the stream has come to its end.
@@ -94,23 +94,23 @@ import Testing
         #expect(!told.contains("link"))
     }
 
-    @Test func `the streams of one caller are ended, those of others go on`() throws {
-        let token = TokenRecord(
-            lookupID: "x", namespace: nil, algorithm: "sha256", hash: [1],
-            createdAt: UnixMilliseconds(rawValue: 0))
-        let other = try #require(
-            streams.begin(hub, after: hub.last, kind: nil, owner: Caller(token: token)))
+    @Test func `a stream that is over watches nobody's right any more`() throws {
+        let watch = AdmissionWatch()
         let stream = try stream()
-        (_, _) = (text(stream), text(other))
-        streams.end { $0 == .anonymous }
-        #expect(text(stream).isOver)
-        #expect(!text(other).isOver)
+        let ticket = watch.add({ nil }, end: { _ in })
+        streams.keep(ticket, of: stream)
+        #expect(!ticket.isOver)
+        stream.closed()
+        #expect(ticket.isOver)
+        let late = watch.add({ nil }, end: { _ in })
+        streams.keep(late, of: stream)
+        #expect(late.isOver)
     }
 
     @Test func `so many streams and no more, and a place is free again when one has closed`() throws
     {
         let open = try (0..<EventStreams.streamsMax).map { _ in try stream() }
-        #expect(streams.begin(hub, after: hub.last, kind: nil, owner: .anonymous) == nil)
+        #expect(streams.begin(hub, after: hub.last, kind: nil) == nil)
         open[0].closed()
         #expect(streams.count == EventStreams.streamsMax - 1)
         _ = try stream()

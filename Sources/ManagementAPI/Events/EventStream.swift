@@ -11,8 +11,6 @@ import Platform
 /// There is no queue: the node's events are the queue, and a stream is a place in it. It holds at most
 /// one chunk.
 final class EventStream: ResponseStream {
-    /// Whose credential it was opened with.
-    let owner: Caller
     private let hub: EventHub
     private let kind: Event.Kind?
     private let onClose: @Sendable (EventStream) -> Void
@@ -44,16 +42,14 @@ final class EventStream: ResponseStream {
     ///   - hub: Where events come from.
     ///   - place: Of the last event that the client knows.
     ///   - kind: Nil for all events.
-    ///   - owner: Who asks.
     ///   - now: The time.
     ///   - onClose: Called once, when the connection is gone.
     init(
-        _ hub: EventHub, after place: EventID, kind: Event.Kind?, owner: Caller,
+        _ hub: EventHub, after place: EventID, kind: Event.Kind?,
         at now: MonotonicTime, onClose: @escaping @Sendable (EventStream) -> Void
     ) {
         self.hub = hub
         self.kind = kind
-        self.owner = owner
         self.onClose = onClose
         // An id without data: whoever breaks off before the first event goes on from here, too.
         let opening = EventStream.opening + "id: \(place)\n\n"

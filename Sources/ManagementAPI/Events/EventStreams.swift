@@ -5,36 +5,46 @@ import Platform
 final class EventStreams: Sendable {
     static let streamsMax = 256
 
-    private let open = Monitor<[ObjectIdentifier: EventStream]>([:])
+    private let open = Monitor<[ObjectIdentifier: Open]>([:])
+
+    private struct Open: Sendable {
+        let stream: EventStream
+        /// Watches whether the client would still be let in.
+        var ticket: AdmissionWatch.Ticket?
+    }
 
     var count: Int { open.withLock { $0.count } }
 
     /// A stream that goes on after `place`; nil when there are too many.
     func begin(
-        _ hub: EventHub, after place: EventID, kind: Event.Kind?, owner: Caller
+        _ hub: EventHub, after place: EventID, kind: Event.Kind?
     ) -> EventStream? {
         let stream = EventStream(
-            hub, after: place, kind: kind, owner: owner, at: .now(),
+            hub, after: place, kind: kind, at: .now(),
             onClose: { [weak self] stream in self?.forget(stream) })
         return open.withLock { open in
             guard open.count < EventStreams.streamsMax else { return nil }
-            open[ObjectIdentifier(stream)] = stream
+            open[ObjectIdentifier(stream)] = Open(stream: stream)
             return stream
         }
     }
 
     private func forget(_ stream: EventStream) {
-        open.withLock { $0[ObjectIdentifier(stream)] = nil }
+        let ticket = open.withLock { $0.removeValue(forKey: ObjectIdentifier(stream))?.ticket }
+        ticket?.cancel()
     }
 
-    /// Ends the streams of some callers, as when their token was revoked. Returns at once.
-    func end(where isUnwanted: (Caller) -> Bool) {
-        let all = open.withLock { Array($0.values) }
-        for stream in all where isUnwanted(stream.owner) { stream.end() }
+    /// `ticket` ends the stream, and is cancelled with it.
+    func keep(_ ticket: AdmissionWatch.Ticket, of stream: EventStream) {
+        let isOpen = open.withLock { open in
+            open[ObjectIdentifier(stream)]?.ticket = ticket
+            return open[ObjectIdentifier(stream)] != nil
+        }
+        if !isOpen { ticket.cancel() }
     }
 
     /// Called at each change and some times a second, on the node's thread for events.
     func tick(at now: MonotonicTime) {
-        for stream in open.withLock({ Array($0.values) }) { stream.tick(at: now) }
+        for open in open.withLock({ Array($0.values) }) { open.stream.tick(at: now) }
     }
 }

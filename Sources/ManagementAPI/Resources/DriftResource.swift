@@ -19,6 +19,7 @@ enum DriftResource {
                             "kind": .string(item.kind.rawValue), "node": .string(item.node),
                             "since": .string(since.rfc3339),
                             "detail": .string(Sentence.of(item.detail)),
+                            "action": .string(Sentence.of(item.action)),
                         ]
                     }),
             ]))

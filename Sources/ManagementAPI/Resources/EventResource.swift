@@ -80,12 +80,14 @@ enum EventResource {
             ])
         if call.head.method == .head { return response }
         guard
-            let stream = call.api.streams.begin(hub, after: place, kind: kind, owner: call.caller)
+            let stream = call.api.streams.begin(hub, after: place, kind: kind)
         else {
             throw .tooManyRequests(
                 "\(EventStreams.streamsMax) event streams are open at this node already. Close one, or ask for the list."
             )
         }
+        // A token that is revoked ends what was begun with it.
+        call.api.streams.keep(call.watchAdmission { _ in stream.end() }, of: stream)
         response.body = .stream(stream)
         return response
     }
