@@ -36,6 +36,34 @@ private final class Feed: ResponseStream {
     func closed() { events.put(.closed) }
 }
 
+/// Has always more, and counts what was taken.
+private final class Endless: ResponseStream {
+    private let taken = Monitor(0)
+    private let unsentBytesMax: Int
+
+    init(unsentBytesMax: Int) { self.unsentBytesMax = unsentBytesMax }
+
+    func opened(_ connection: StreamHandle) { connection.limitUnsent(bytes: unsentBytesMax) }
+
+    func read(max: Int) -> StreamChunk {
+        taken.withLock { $0 += max }
+        return .bytes([UInt8](repeating: 7, count: max))
+    }
+
+    func closed() {}
+
+    /// Bytes, once no more are taken for a while.
+    func settled() -> Int {
+        var last = -1
+        while true {
+            let now = taken.withLock { $0 }
+            if now == last, now > 0 { return now }
+            last = now
+            _ = Monitor(()).wait(until: .now() + .milliseconds(300)) { _ in Never?.none }
+        }
+    }
+}
+
 @Suite struct StreamTests {
     private let feed = Feed()
 
@@ -101,6 +129,23 @@ private final class Feed: ResponseStream {
         #expect(throws: Client.Ended.self) { try client.answer() }
         #expect(feed.events.take() == .closed)
         #expect(feed.events.isEmpty)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a stream that says so costs no more than a little of the kernel's memory`() throws {
+        func taken(_ unsentBytesMax: Int) throws -> Int {
+            let stream = Endless(unsentBytesMax: unsentBytesMax)
+            let fixture = try Fixture { _, exchange in
+                exchange.respond(Response(status: 200, body: .stream(stream)))
+            }
+            let client = try fixture.client()
+            client.request("GET /")
+            return stream.settled()
+        }
+        // The client's side of the connection takes some hundred kilobytes, whatever the limit.
+        let (little, much) = (try taken(32 << 10), try taken(4 << 20))
+        #expect(little < 1 << 20, "\(little)")
+        #expect(little < much, "\(little), \(much)")
     }
 
     @Test func `a broken stream is not a complete body`() throws {

@@ -85,7 +85,9 @@ extension Node {
             snapshot.links[status.id] = EventSnapshot.LinkView(
                 source: status.upstream.name.rawValue, replica: own,
                 state: EventSnapshot.word(status.state, attempt: status.attempt),
-                trouble: status.lastError.map { "\($0.code): \($0.detail)" })
+                // Kept while it streams, so that it can be read; then it is over.
+                trouble: status.state == .streaming
+                    ? nil : status.lastError.map { "\($0.code): \($0.detail)" })
         }
         snapshot.unreadiness = unreadiness().map(\.code)
         for id in wording.running {
