@@ -98,7 +98,7 @@ import Testing
             ("--block-cache-bytes", "1048576"), ("--recover-timeout-ms", "1"),
             ("--insecure-links", nil), ("--open-metrics", nil), ("--isolated-writes", "refuse"),
         ]
-        // Who the node is and where, and what all nodes of a cluster share.
+        // Who the node is and where, with its certificate, and what all nodes of a cluster share.
         let same: Set = [
             "--name", "--data", "--http", "--advertise", "--cluster-secret-file", "--version",
             "--help", "--tls-certificate-file", "--tls-key-file", "--links-ca-file",
