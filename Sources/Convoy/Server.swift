@@ -49,6 +49,11 @@ struct Server {
             metadata: [
                 "page": "\(url)/", "data": "\(settings.node.dataPath)", "name": "\(node.name)",
             ])
+        if node.requiresToken, settings.secret == nil {
+            logger.warning(
+                "there is no cluster secret: whoever is on this machine may speak as a node, without a token",
+                metadata: ["next": "start every node with --cluster-secret-file"])
+        }
         if !node.requiresToken {
             logger.warning(
                 "no admin token exists: whoever is on this machine may do everything",

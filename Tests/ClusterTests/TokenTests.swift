@@ -220,4 +220,33 @@ private final class Waiting: Sendable {
         #expect(try node.client.get("/v1/sync").status == 401)
         #expect(try node.client.with(token: admin.token).get("/v1/sync").status == 200)
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `without a secret nobody takes a node over that wants a token, or joins it`() throws {
+        let cluster = try TestCluster()
+        let open = cluster.primary.client
+        _ = try open.put(Path.key("k"), [1]).expecting(201)
+        let made = try open.post("/v1/tokens", ["scopes": ["cluster:read", "tokens:admin"]])
+            .expecting(201)
+        let admin = open.with(token: try #require(made["token"]?.stringValue))
+        let thief = try cluster.makeNode()
+        try thief.start()
+        let taken = try thief.client.post(
+            "/v1/nodes", ["address": .string(cluster.primary.address), "discard_data": true])
+        let operation = try #require(taken.expecting(202)["id"]?.stringValue)
+        let joiner = try cluster.makeNode(flags: ["--join", cluster.primary.address])
+        try joiner.start(until: .alive)
+        for node in [thief, joiner] {
+            try poll(within: .seconds(10), every: .milliseconds(50), for: "a refusal") {
+                let text =
+                    try node.client.get("/v1/nodes").text
+                    + (node.name == thief.name
+                        ? try node.client.get("/v1/operations/\(operation)").text : "")
+                return text.contains("peer-not-trusted") ? true : nil
+            }
+        }
+        #expect(try admin.nodeNames() == ["n1"])
+        #expect(try admin.get("/v1/nodes/self")["configured"]?["role"] == "primary")
+        #expect(try open.get(Path.key("k")).status == 401)
+    }
 }

@@ -1,6 +1,7 @@
 import Access
 import HTTPServer
 import JSON
+import Log
 import Node
 import Platform
 import Replication
@@ -127,6 +128,17 @@ extension Call {
             problem.members = ownWord
             throw problem
         }
+    }
+
+    /// Refuses whoever would take this node over, or come in, where people need a token and nodes have
+    /// no secret to prove themselves with: else any process of this machine could be such a node.
+    func checkSecret(of lineage: Lineage?) throws(Problem) {
+        guard api.settings.secret == nil, node.requiresToken,
+            lineage == nil || lineage != node.peerIdentity.lineage
+        else { return }
+        throw .peerNotTrusted(
+            "This node wants a token of everybody, and has no cluster secret: start both nodes with --cluster-secret-file."
+        )
     }
 
     /// What this node knows of the topology, for a peer that it refuses.

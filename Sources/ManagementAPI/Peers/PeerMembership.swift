@@ -18,6 +18,7 @@ enum PeerMembership {
         guard let request = AdoptionRequest(json: try call.document()) else {
             throw .invalidArgument("The body is no request to adopt this node.")
         }
+        try call.checkSecret(of: request.lineage)
         call.node.adopt(request) { result in
             switch result {
             case .success: call.respond(.json(call.node.peerStatus))
@@ -29,6 +30,7 @@ enum PeerMembership {
 
     /// The same as `POST /v1/nodes`, asked by the node that wants to come in.
     private static func join(_ call: Call, _ peer: PeerIdentity) throws(Problem) -> Route.Outcome {
+        try call.checkSecret(of: peer.lineage)
         let faults = FaultList()
         let fields = Fields(try call.document(), allowing: ["name", "address"], faults)
         let name = fields.parsed("name", isRequired: true, NodeFields.nameRule) { NodeName($0) }
