@@ -109,9 +109,9 @@ import Testing
             bytes in
             _ = WriteOperations.decode(bytes, in: 0..<bytes.count, count: UInt32(bytes.count % 7))
             if let payload = EntryPayload(decoding: bytes) {
-                let isWhole = WriteOperations.areWholeDataWrites(
+                let found = WriteOperations.dataWrites(
                     payload.bytes, in: payload.operationsRange, count: payload.operationCount)
-                if isWhole { #expect(payload.operations() != nil) }
+                if found != nil { #expect(payload.operations() != nil) }
             }
             if let record = AuditRecord(number: 1, decoding: bytes) {
                 #expect(AuditRecord(number: 1, decoding: record.encoded()) == record)
