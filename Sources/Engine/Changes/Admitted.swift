@@ -42,6 +42,7 @@ public struct Admitted<Inner: Change>: Change {
 
 extension DecidingSection {
     fileprivate func check(_ credential: Credential) throws(Refusal) {
+        let catalog = catalog
         guard let id = credential.tokenID else {
             if catalog.requiresToken { throw .tokenRequired }
             return
