@@ -22,6 +22,8 @@ extension Node {
         defer { node.stop(until: .now() + .seconds(10)) }
         let deadline = MonotonicTime.now() + offlineTimeout
         while node.state.committer == nil, MonotonicTime.now() < deadline {
+            // By its own document, or by a newer one that it was told of.
+            if case .replica = node.state.role { break }
             _ = Monitor(()).wait(until: .now() + .milliseconds(20)) { _ -> Void? in nil }
         }
         guard node.state.committer != nil else {

@@ -79,4 +79,27 @@ import Testing
         #expect(try admin.get("/v1/nodes/self")["address"] == .string(node.address))
         #expect(try convoy(["token", "create", "--data", node.dataPath]).exitCode != 0)
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `in a cluster of two a lost token is replaced where the primary was`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let (primary, replica) = (cluster[0], cluster[1])
+        _ = try primary.client.post("/v1/tokens", ["scopes": ["tokens:admin"]]).expecting(201)
+        try replica.stop()
+        let wrong = try convoy(["token", "create", "--admin", "--data", replica.dataPath])
+        #expect(wrong.exitCode != 0)
+        #expect(wrong.errors.contains("not the primary"), "\(wrong.errors)")
+        #expect(!wrong.text.contains("cvy_"))
+        try primary.stop()
+        let run = try convoy(["token", "create", "--admin", "--data", primary.dataPath])
+        #expect(run.exitCode == 0, "\(run.errors)")
+        let token = run.text.split(separator: "\n").map(String.init).last
+        try primary.start()
+        try replica.start()
+        let admin = primary.client.with(token: token)
+        try admin.waitUntilInSync()
+        #expect(try admin.list("/v1/tokens").count == 2)
+        #expect(try replica.client.with(token: token).get("/v1/sync").status == 200)
+        #expect(try replica.client.with(token: token).node().fullSyncs == 1)
+    }
 }
