@@ -39,10 +39,7 @@ extension Node {
     /// Why a change would be refused whatever it is; known before its body is read.
     public func earlyRefusal(needsSpace: Bool) -> ChangeFailure? {
         if state.isDraining { return .busy }
-        // Asked again at the end: it may have taken over in between.
-        if state.committer == nil, !isTakingOver, state.committer == nil {
-            return notPrimaryFailure()
-        }
+        if case .elsewhere(let failure) = standing { return failure }
         guard needsSpace, state.isDiskLow else { return nil }
         return .diskNearlyFull(
             freeBytes: maintenance.freeBytes, reserveBytes: options.diskReserveBytes)

@@ -60,21 +60,21 @@ extension Node {
         if let failure = obstacle(needsSpace: needsSpace, bytes: change.bytes) {
             return completion(.failure(failure))
         }
-        guard let committer = state.committer else {
+        let committer: Committer
+        switch standing {
+        case .reigns(let own):
+            committer = own
+        case .takesOver:
             let isParked =
-                mayWait && isTakingOver
+                mayWait
                 && parked.add { [self] in
                     submit(
                         change, needsSpace: needsSpace, acks: acks, mayWait: false,
                         completion: completion)
                 }
-            if isParked { return control.poke() }
-            // It may have taken over in between.
-            guard state.committer != nil else {
-                return completion(.failure(notPrimaryFailure()))
-            }
-            return submit(
-                change, needsSpace: needsSpace, acks: acks, mayWait: false, completion: completion)
+            return isParked ? control.poke() : completion(.failure(.noPrimary))
+        case .elsewhere(let failure):
+            return completion(.failure(failure))
         }
         // Changes of the topology, which may be the way out, are taken.
         if change.waitsForReplicas, refusesIsolatedWrites {

@@ -71,7 +71,7 @@ extension Node {
                 .warning, "detached: this node is not in the topology any more",
                 ["generation": "\(document.generation)"])
         case .primary:
-            if takeHandover(document, number) { return }
+            if takeHandover(document, number) || awaitsHandover(document, session) { return }
             reconsiderReign(document, number)
         }
     }

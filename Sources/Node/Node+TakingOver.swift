@@ -1,6 +1,7 @@
 import Engine
 import Log
 import Platform
+import Replication
 import Topology
 
 /// Changes that reach the new primary between a handover's entry and its right to append: a writer
@@ -34,7 +35,27 @@ final class TakeoverQueue: Sendable {
     }
 }
 
+/// Where a change goes that has reached this node.
+enum Standing {
+    case reigns(Committer)
+    /// It will, in milliseconds.
+    case takesOver
+    case elsewhere(ChangeFailure)
+}
+
 extension Node {
+    /// What this node can do with a change. Roles and documents change meanwhile, one after the other:
+    /// who is to be asked instead is found out first, and when it is this node, its role is looked at
+    /// once more, so that no change is told that nobody reigns because it came in between.
+    var standing: Standing {
+        if let committer = state.committer { return .reigns(committer) }
+        let failure = notPrimaryFailure()
+        guard case .noPrimary = failure else { return .elsewhere(failure) }
+        if isTakingOver { return .takesOver }
+        if let committer = state.committer { return .reigns(committer) }
+        return .elsewhere(failure)
+    }
+
     /// Whether the newest document that this node knows of hands a reign over to it which it has not
     /// taken yet. Its entry may still be on its way.
     var isTakingOver: Bool {
@@ -55,6 +76,22 @@ extension Node {
     ) -> Bool {
         document.reign.holder == number && reign < document.reign
             && (isNoted || state.facts.promised.map { $0 < document.reign } ?? true)
+    }
+
+    /// Whether the entry that hands the reign over is still on its way: its document was heard of
+    /// before, and for no longer than ``TakeoverQueue/patience``. On the control loop.
+    func awaitsHandover(_ document: TopologyDocument, _ session: ReplicaSession?) -> Bool {
+        guard isTakingOver, let session, !session.isStopped,
+            let applied = state.engine?.state.catalog.topology,
+            applied.version < document.version
+        else { return false }
+        let now = MonotonicTime.now()
+        let since = handoverHeardAt.withLock { heard in
+            if let heard, heard.version == document.version { return heard.at }
+            heard = (document.version, now)
+            return now
+        }
+        return now - since < TakeoverQueue.patience
     }
 
     /// Hands on what waited for the reign; whoever waits in vain is refused. On the control loop, after

@@ -52,6 +52,8 @@ public final class Node: Sendable {
     let heldUp = Monitor<MonotonicTime?>(nil)
     /// When the newest topology document came with an entry.
     let topologyAppliedAt = Monitor<MonotonicTime?>(nil)
+    /// When a handover to this node was first heard of.
+    let handoverHeardAt = Monitor<(version: TopologyVersion, at: MonotonicTime)?>(nil)
     let startedAt = MonotonicTime.now()
     /// Values that this node has removed because their time had come, as primary.
     public let expiredKeys = Atomic<UInt64>(0)
