@@ -49,7 +49,7 @@ import Testing
         #expect(try KeyComparison(cluster.nodes).differences == [])
         #expect(try cluster.nodes.map { try $0.client.node().fullSyncs } == [0, 1, 1])
         #expect(try cluster.nodes.map { try $0.client.node().divergedEntries } == [0, 0, 0])
-        // The budget is 200 ms on a machine of its own.
-        #expect(longest < .milliseconds(isFullRun ? 200 : 1_500))
+        // The budget is 200 ms, beyond what a write takes on this machine while nothing moves.
+        #expect(longest < .milliseconds(isFullRun ? 200 : 1_500) + calm)
     }
 }
