@@ -13,7 +13,13 @@ enum DryRun {
 }
 
 extension Call {
-    func isDryRun() throws(Problem) -> Bool { try query.flag(DryRun.parameter) }
+    /// A plan may be asked for as often as one likes: an `Idempotency-Key` with it must be one, and keeps
+    /// no answer.
+    func isDryRun() throws(Problem) -> Bool {
+        guard try query.flag(DryRun.parameter) else { return false }
+        _ = try requestKey()
+        return true
+    }
 
     /// The plan of a change of the document.
     func plan(
