@@ -173,6 +173,8 @@ import Topology
         #expect(cluster.world.watch.acked.count == before)
         cluster.world.network.healAll()
         try cluster.settle()
+        // Until n2 has said what it has applied, and that was written down.
+        try cluster.world.run(.seconds(3))
         let heard = cluster.world.watch.acked.count
         try cluster.write(10, to: cluster[1])
         try cluster.settle()

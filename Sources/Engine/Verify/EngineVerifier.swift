@@ -18,7 +18,9 @@ public enum EngineVerifier {
         var report = EngineReport()
         do throws(EngineError) {
             guard let lock = try takeLock(path, &report) else { return report }
-            defer { _ = lock }  // Held until all is read.
+            // Held until all is read. Not left to the file's closing: a process that is being spawned
+            // meanwhile has the file open, too.
+            defer { lock.file?.unlock() }
             let current = try incarnation(path, &report)
             try findLeftovers(path, current, &report)
             if let current {
