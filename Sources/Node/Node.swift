@@ -10,28 +10,24 @@ public import Topology
 /// Owns all threads and clocks. Requests come in through the methods of its extensions, each in a
 /// file of its own:
 ///
-/// | file | what |
+/// | folder, file | what |
 /// | --- | --- |
-/// | `Node+Start` | opening the data directory, founding a cluster, stopping |
 /// | `Node+Changes` | every change of the state, on its way to the committer |
-/// | `Node+Roles` | the reconciler: what this node does, and what it should do |
-/// | `Node+Following` | what a replica session needs of the node |
-/// | `Node+Adoption` | being taken into a cluster, and taking others in |
-/// | `Node+Members` | adding, removing and moving nodes |
-/// | `Node+Promise`, `Node+Bid` | promises, and what whoever wants to reign does with them |
-/// | `Node+Failover`, `Node+Boot` | who bids: a candidate, and a former primary after its restart |
-/// | `Node+FailoverRules` | what forbids a failover, and what it may cost |
-/// | `Node+Switchover`, `Node+TakingOver` | handing over as planned, and taking over |
-/// | `Node+Fork` | a detached node as the primary of a cluster of its own |
-/// | `Node+Claim` | following another node by the own decision |
-/// | `Node+Offline` | one change to the data of a node that does not run |
-/// | `Node+Limits` | what an operator sets for this node alone |
-/// | `Node+Feeding` | what the source's end of replication needs of the node |
-/// | `Events/Node+Events` | what has happened, told to whoever follows |
-/// | `Alarms/Node+Alarms` | what is wrong and does not mend itself |
+/// | `Lifecycle/` | opening the data directory, founding a cluster, stopping, work by the clock; one change to the data of a node that does not run |
+/// | `Reigns/Node+Roles` | the reconciler: what this node does, and what it should do |
+/// | `Reigns/Node+Promise`, `Reigns/Node+Bid` | promises, and what whoever wants to reign does with them |
+/// | `Reigns/Node+Failover`, `Reigns/Node+Boot` | who bids: a candidate, and a former primary after its restart |
+/// | `Reigns/Node+FailoverRules` | what forbids a failover, and what it may cost |
+/// | `Reigns/Node+Switchover`, `Reigns/Node+TakingOver` | handing over as planned, and taking over |
+/// | `Reigns/Node+Fork` | a detached node as the primary of a cluster of its own |
+/// | `Members/` | being taken into a cluster and taking others in; adding, removing and moving nodes; claims; what an operator sets for this node alone |
+/// | `Links/` | what a replica session, and the source's end of replication, need of the node |
+/// | `Events/` | what has happened, told to whoever follows |
+/// | `Alarms/` | what is wrong and does not mend itself |
 /// | `Plans/` | what changes of the topology would do, and what forbids them |
-/// | `Operations/` | changes that take time, each with how it ended |
-/// | `Status/Node+Report`, `Status/Node+Sync` | what is told about all of this |
+/// | `Operations/`, `Waits/` | what goes on for longer than a request, and who waits for it |
+/// | `Peers/` | what is heard of the other nodes |
+/// | `Status/` | what is told about all of this |
 public final class Node: Sendable {
     public let options: NodeOptions
     /// The feeds, snapshots and acknowledgements of the replicas that follow this node.
