@@ -40,6 +40,24 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)))
+    func `a node that is moved is moved once, and its answer says how it stands by then`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let client = cluster.primary.client
+        func move(_ upstream: String, _ name: String) throws -> TestAnswer {
+            let body: JSONValue = ["upstream": .string(upstream)]
+            return try client.ask("PATCH", "/v1/nodes/n3", json: body, headers: key(name))
+        }
+        let first = try move("n2", "move").expecting(200)
+        #expect(first["configured"]?["upstream"] == "n2")
+        _ = try move("n1", "back").expecting(200)
+        let again = try move("n2", "move").expecting(200)
+        #expect(again.header("Idempotency-Replayed") == "true")
+        #expect(again["configured"]?["upstream"] == "n1", "it was not moved again")
+        #expect(try move("n1", "move").problem == "idempotency-key-reused")
+        try client.waitUntilInSync()
+    }
+
+    @Test(.timeLimit(.minutes(1)))
     func
         `each answer is the same to the last byte, also of the next primary and after its restart`()
         throws

@@ -86,6 +86,28 @@ extension Call {
         respond(kept.response)
     }
 
+    /// Carries a change of the topology out once. Its answer says how things stand, so when the request
+    /// comes again it says how they stand by then.
+    func changeOnce(
+        _ change: ChangeTopology, by key: RequestKey,
+        _ answer: @escaping @Sendable () -> Response
+    ) {
+        let keeping = KeepingAnswer(admitted(change), key: key) { _, _ in
+            (kept: KeptResponse.mark, made: ())
+        }
+        node.submit(keeping, needsSpace: false) { result in
+            switch result {
+            case .failure(let failure):
+                respond(problem(failure))
+            case .success(let committed):
+                node.topologyHasChanged()
+                var response = answer()
+                if case .again = committed.answer { response.headers.append(Call.replayedHeader) }
+                respond(response)
+            }
+        }
+    }
+
     // MARK: - Operations
 
     /// Has `begin` begin an operation with an id that is always the same for the same key, so that the
@@ -144,6 +166,9 @@ struct KeptResponse {
         if let body { kept["body"] = KeptResponse.withoutSecrets(body) }
         return JSONValue.object(kept).serialized()
     }
+
+    /// Only that there was an answer.
+    static let mark = JSONValue.object(["status": 200, "headers": .array([])]).serialized()
 
     init?(decoding bytes: [UInt8]) {
         guard let json = try? JSONValue(parsing: bytes),

@@ -161,9 +161,14 @@ enum NodeChanges {
         }
         if isDryRun { return try call.plan(make) }
         let change = ChangeTopology(changedBy: call.changedBy, reason: reason, make: make)
-        return submit(call, change) { _ in
+        let report = { @Sendable () -> Response in
             .json(call.report(of: member.name.rawValue)?.json ?? .null)
         }
+        if let key = try call.requestKey() {
+            call.changeOnce(change, by: key, report)
+            return .later
+        }
+        return submit(call, change) { _ in report() }
     }
 
     /// A replica follows another node by its own decision.

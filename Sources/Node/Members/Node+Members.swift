@@ -128,12 +128,15 @@ extension Node {
         completion: @escaping @Sendable (Result<Committed<TopologyOutcome>, ChangeFailure>) -> Void
     ) where C.Answer == TopologyOutcome {
         submit(change, needsSpace: false) { [self] result in
-            if case .success = result {
-                control.poke()
-                peers.pokeAll()
-            }
+            if case .success = result { topologyHasChanged() }
             completion(result)
         }
+    }
+
+    /// Has everybody hear of it now.
+    public func topologyHasChanged() {
+        control.poke()
+        peers.pokeAll()
     }
 
     /// Starts a replica over with a full sync, by an operation.
