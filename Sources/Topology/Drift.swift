@@ -39,7 +39,7 @@ public struct DriftItem: Equatable, Sendable {
         case .orphanLink: "its source ends it as soon as it has heard of this generation"
         case .missingLink: "the replica tries again by itself, at least every 5 s"
         case .wrongUpstream:
-            "the replica moves as soon as it has heard of this generation; a claim it withdraws then"
+            "the replica moves as soon as it has heard of this generation; one that follows by a claim of its own does so at the next change of its upstream"
         case .roleDiffers: "the node changes its role as soon as it has heard of this generation"
         case .generationBehind: "it is told each second"
         case .nodeUnknown:

@@ -54,6 +54,38 @@ import Testing
         #expect(last.problem == "last-admin-token", "\(last)")
     }
 
+    /// Else it would count, and nobody would know it.
+    @Test(.timeLimit(.minutes(1)))
+    func `the first token and its successor are shown though the replicas do not answer`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let client = cluster.primary.client
+        try client.changeTopology { $0["min_in_sync_replicas"] = 1 }
+        try client.waitUntilInSync()
+        cluster[1].pause()
+        let late = try client.put(Path.key("k") + "?timeout=300ms", [1])
+        #expect(late.problem == "acks-timeout")
+        let first = try admin(client)
+        let id = try #require(first.get("/v1/whoami")["id"]?.stringValue)
+        let rotated = try first.post("/v1/tokens/\(id)/rotate", ["grace_seconds": 0])
+            .expecting(201)
+        let second = client.with(token: try #require(rotated["token"]?.stringValue))
+        #expect(try second.get("/v1/whoami").status == 200)
+        #expect(try first.get("/v1/whoami").status == 401)
+        cluster[1].resume()
+        try second.waitUntilInSync()
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `the last token that lasts cannot be revoked for one that ends`() throws {
+        let client = try admin(try TestCluster().primary.client)
+        let id = try #require(client.get("/v1/whoami")["id"]?.stringValue)
+        let ending: JSONValue = ["scopes": ["tokens:admin"], "expires_in_seconds": 60]
+        _ = try client.post("/v1/tokens", ending).expecting(201)
+        #expect(try client.delete("/v1/tokens/\(id)").problem == "last-admin-token")
+        _ = try client.post("/v1/tokens", ["scopes": ["tokens:admin"]]).expecting(201)
+        #expect(try client.delete("/v1/tokens/\(id)").status == 200)
+    }
+
     @Test(.timeLimit(.minutes(1)))
     func `a token that is revoked is dead at once on every node, and ends what waits with it`()
         throws

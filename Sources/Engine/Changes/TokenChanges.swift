@@ -48,6 +48,8 @@ public struct CreateToken: Change {
 
     public var kind: EntryKind { .catalog }
     public var bytes: Int { 1024 }
+    /// A token that counts and was not shown, since a replica was late, would lock everybody out.
+    public var waitsForReplicas: Bool { false }
 
     public func decide(_ section: inout DecidingSection) throws(Refusal) -> TokenRecord {
         let namespace = try section.namespaceID(of: owner)
@@ -81,7 +83,7 @@ public struct RevokeToken: Change {
 
     public func decide(_ section: inout DecidingSection) throws(Refusal) -> TokenRecord {
         let token = try section.token(lookupID, of: owner)
-        if token.namespace == nil, !section.hasTokenMaker(besides: lookupID) {
+        if token.namespace == nil, !section.hasTokenMaker(besides: lookupID, isLasting: true) {
             throw .lastAdminToken
         }
         section.removeRecord(.token, Array(lookupID.utf8))
@@ -106,6 +108,8 @@ public struct RotateToken: Change {
 
     public var kind: EntryKind { .catalog }
     public var bytes: Int { 2048 }
+    /// As of ``CreateToken``.
+    public var waitsForReplicas: Bool { false }
 
     public struct Answer: Sendable {
         public var token: TokenRecord
@@ -168,10 +172,12 @@ extension DecidingSection {
         return token
     }
 
-    /// Whether an admin token other than `id` may make tokens, for as long as anybody knows.
-    fileprivate func hasTokenMaker(besides id: String?) -> Bool {
-        catalog.tokens(of: nil).contains {
-            $0.lookupID != id && $0.scopes.contains(.tokensAdmin) && !$0.isExpired(at: time)
+    /// Whether an admin token other than `id` may make tokens now; with `isLasting` for ever.
+    fileprivate func hasTokenMaker(besides id: String?, isLasting: Bool = false) -> Bool {
+        catalog.tokens(of: nil).contains { token in
+            guard token.lookupID != id, token.scopes.contains(.tokensAdmin) else { return false }
+            if isLasting { return token.expiresAt == nil }
+            return !token.isExpired(at: time)
         }
     }
 

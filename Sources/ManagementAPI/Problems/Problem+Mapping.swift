@@ -49,7 +49,7 @@ extension Problem {
         case .lastAdminToken:
             self = .conflict(
                 "last-admin-token",
-                "No other admin token could make tokens. Make one with the scope tokens:admin first, or rotate this one."
+                "No other admin token that never expires could make tokens. Make one with the scope tokens:admin first, or rotate this one."
             )
         case .firstAdminTokenTooNarrow:
             self = .validationFailed([

@@ -91,7 +91,8 @@ extension Node {
             let start = "start \(name) again, or mend the way to it"
             guard let candidate = bestCandidate(document) else { return start }
             return
-                "\(start); if it is lost: curl -X POST \(candidate.address.url)/v1/topology/failover "
+                "\(start); if it is lost, see what a failover would cost, then send it without dry_run: "
+                + "curl -X POST '\(candidate.address.url)/v1/topology/failover?dry_run=true' "
                 + "-H 'Content-Type: application/json' -d '{\"to\":\"\(candidate.name)\",\"reason\":\"\(name) is lost\"}'"
         case .replicasMissing:
             return "start the missing replicas, add others, or lower min_in_sync_replicas"

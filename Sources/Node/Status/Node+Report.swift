@@ -177,6 +177,7 @@ extension Node {
         if let own = state.facts.number, document.upstream(of: record.number) == own {
             report.retention = retention(of: record.number)
         }
+        report.vetoes = [.init(code: "unreachable", detail: "the node does not answer")]
         guard let seen, let status = seen.status, let heardAt = seen.heardAt else { return report }
         let age =
             UnixMilliseconds.now().rawValue - min(heardAt.rawValue, UnixMilliseconds.now().rawValue)
@@ -184,7 +185,6 @@ extension Node {
         let isMember =
             (status.lineage == state.lineage && status.number == record.number)
             || link?.state == .streaming
-        report.vetoes = [.init(code: "unreachable", detail: "the node does not answer")]
         guard isCurrent, seen.isReachable else { return report }
         let told = status.report
         guard isMember else {
