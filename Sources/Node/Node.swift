@@ -51,6 +51,8 @@ public final class Node: Sendable {
     /// When a handover to this node was first heard of.
     let handoverHeardAt = Monitor<(version: TopologyVersion, at: MonotonicTime)?>(nil)
     let startedAt = MonotonicTime.now()
+    /// New with each start.
+    let processID = String(UInt64.random(in: 0...UInt64.max), radix: 16)
     /// Values that this node has removed because their time had come, as primary.
     public let expiredKeys = Atomic<UInt64>(0)
 

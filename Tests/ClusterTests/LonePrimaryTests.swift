@@ -61,4 +61,33 @@ import Testing
         #expect(try lone.client.get(Path.key("k")).body == [2])
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }
+
+    /// Somebody has copied the directory of a node that did not run, and starts both.
+    @Test(.timeLimit(.minutes(1)))
+    func `a copy of the primary's directory does not depose it, and says what it is`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let primary = cluster.primary
+        _ = try primary.client.put(Path.key("k") + "?acks=1", [1]).expecting(201)
+        primary.kill()
+        let elsewhere = try ScratchDirectory("copy")
+        let copy = try ConvoyProcess(name: "n1", in: elsewhere)
+        defer { copy.kill() }
+        let copied = try CommandRun("/bin/cp", ["-r", primary.dataPath, copy.dataPath])
+        #expect(copied.exitCode == 0, "\(copied)")
+        try primary.start()
+        try primary.client.waitUntilInSync()
+        let term = try primary.client.get("/v1/sync")["term"]
+
+        try copy.start(until: .alive)
+        try poll(within: .seconds(15), for: "the copy says what it is") {
+            let node = try copy.client.get("/v1/nodes/self")
+            let error = node.text
+            return error.contains("twin-running") && error.contains(primary.address) ? true : nil
+        }
+        #expect(try copy.client.node().role == "undecided")
+        #expect(try copy.client.put(Path.key("k"), [2]).status >= 400)
+        #expect(try primary.client.get("/v1/sync")["term"] == term)
+        #expect(try primary.client.put(Path.key("k") + "?acks=1", [3]).status == 204)
+        #expect(try cluster[1].client.get(Path.key("k")).body == [3])
+    }
 }

@@ -33,7 +33,8 @@ import Testing
         #expect(one.all("convoy_drift_items").count >= 8)
         #expect(one.all("convoy_drift_items").allSatisfy { $0.value == 0 })
         #expect(try #require(one.value("convoy_events_total", ["kind": "topology"])) > 0)
-        #expect(one.value("convoy_http_requests_in_flight") == 1, "this one")
+        // This one, and perhaps a peer's.
+        #expect(try #require(one.value("convoy_http_requests_in_flight")) >= 1)
         #expect(
             one.value("convoy_http_requests_total", ["route": "none", "status": "4xx"]) == 1)
         let key = "/v1/namespaces/{ns}/keys/{key}"

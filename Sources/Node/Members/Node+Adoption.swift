@@ -72,7 +72,7 @@ extension Node {
             extent: state.engine?.state.header.extent ?? .none,
             holdsUserData: userData.map { $0.keys > 0 || $0.namespaces > 0 } ?? false,
             followers: max(0, (document?.nodes.count ?? 1) - 1), report: report(),
-            found: document.map(foundAlarms) ?? []
+            found: document.map(foundAlarms) ?? [], process: processID
         ).json
     }
 

@@ -19,6 +19,8 @@ struct PeerStatus: Sendable {
     var report: NodeReport
     /// What it has found wrong with others.
     var found: [FoundAlarm] = []
+    /// New with each start: two that tell the same name and number, and not the same of this, are two.
+    var process: String?
 
     struct FoundAlarm: Equatable, Sendable {
         var node: NodeNumber
@@ -39,6 +41,7 @@ struct PeerStatus: Sendable {
             "holds_user_data": .bool(holdsUserData),
             "followers": JSONValue(followers),
             "node": report.json,
+            "process": .orNull(process),
             "found": .array(
                 found.map {
                     [
@@ -51,8 +54,9 @@ struct PeerStatus: Sendable {
     init(
         name: String, number: NodeNumber?, lineage: Lineage?, document: TopologyDocument?,
         promised: Reign?, extent: HistoryExtent, holdsUserData: Bool, followers: Int,
-        report: NodeReport, found: [FoundAlarm] = []
+        report: NodeReport, found: [FoundAlarm] = [], process: String? = nil
     ) {
+        self.process = process
         self.name = name
         self.number = number
         self.lineage = lineage
@@ -81,6 +85,7 @@ struct PeerStatus: Sendable {
         self.holdsUserData = holdsUserData
         followers = json["followers"]?.integerValue.flatMap(Int.init(exactly:)) ?? 0
         self.report = report
+        process = json["process"]?.stringValue
         found = (json["found"]?.arrayValue ?? []).compactMap { item in
             guard let number = item["number"]?.integerValue.flatMap(UInt16.init(exactly:)),
                 let alarm = item["alarm"].flatMap(NodeReport.Alarm.init(json:))

@@ -70,6 +70,7 @@ extension Node {
         _ document: TopologyDocument, _ number: NodeNumber, unconfirmed: Bool
     ) {
         do throws(Bid.Failure) {
+            try checkForTwin(document, number)
             let bid = try makeBid(document, number)
             let promises = try collectPromises(bid)
             let decision = bid.decision(promises: promises.count)
@@ -97,6 +98,24 @@ extension Node {
                 Duration.seconds(1 << min(tracker.countFailedBid(), 3)), Node.bidPauseMax)
             _ = Monitor(()).wait(until: .now() + pause) { _ -> Void? in nil }
         }
+    }
+
+    /// A copy of a data directory would depose the node that it was copied from. It is known by its place:
+    /// at the address that the topology has for this node another process answers with its name and
+    /// number. Blocks, for ``lookTimeout`` at most.
+    private func checkForTwin(
+        _ document: TopologyDocument, _ number: NodeNumber
+    ) throws(Bid.Failure) {
+        guard let record = document.node(numbered: number), record.address != options.address,
+            let status = try? look(at: record.address, name: name, discardData: true),
+            status.lineage == state.lineage, status.number == number,
+            let process = status.process, process != processID
+        else { return }
+        throw Bid.Failure(
+            code: "twin-running",
+            detail:
+                "another process is \(name) of this cluster, at \(record.address.url): this data directory is a copy of its, or the other way round. Stop one of the two, and remove its data"
+        )
     }
 
     /// A node that is known to have more, and has not promised, must be heard first.
