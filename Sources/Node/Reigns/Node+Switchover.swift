@@ -87,7 +87,7 @@ extension Node {
             guard let record = document.node(named: candidate),
                 let report = reports.first(where: { $0.name == candidate.rawValue })
             else { throw .unknownNode(candidate) }
-            let vetoes = SwitchoverRule.vetoes(report, document.role(of: record.number))
+            let vetoes = self.vetoes(against: record, report, document)
             guard vetoes.isEmpty else {
                 throw .vetoed(candidate, vetoes.map { report.finding(of: $0) })
             }
@@ -99,7 +99,7 @@ extension Node {
             guard let record = NodeName(report.name).flatMap({ document.node(named: $0) }) else {
                 continue
             }
-            let found = SwitchoverRule.vetoes(report, document.role(of: record.number))
+            let found = self.vetoes(against: record, report, document)
             if found.isEmpty { able.append(report) }
             vetoes += found.map { report.finding(of: $0) }
         }
@@ -261,6 +261,16 @@ extension Node {
         }
     }
 
+    private func vetoes(
+        against record: NodeRecord, _ report: NodeReport, _ document: TopologyDocument
+    ) -> [NodeReport.Veto] {
+        let isLinked = source.links().contains {
+            $0.replica == record.number && $0.state == .streaming
+        }
+        return SwitchoverRule.vetoes(
+            report, document.role(of: record.number), isLinked: isLinked)
+    }
+
     // MARK: - The candidate's side
 
     /// Takes the reign that the last topology entry grants this node, when it has just applied it. A
@@ -296,12 +306,15 @@ extension Node {
 
 /// What forbids a node to take over as planned. Pure.
 enum SwitchoverRule {
-    static func vetoes(_ report: NodeReport, _ role: ConfiguredRole?) -> [NodeReport.Veto] {
+    /// `isLinked`: whether it streams by the word of its upstream, which is newer than what it told.
+    static func vetoes(
+        _ report: NodeReport, _ role: ConfiguredRole?, isLinked: Bool
+    ) -> [NodeReport.Veto] {
         var vetoes = report.vetoes
         guard case .replica = role else {
             return vetoes + [.init(code: "no-replica", detail: "the node is no replica")]
         }
-        if let state = report.running?.state, state != .streaming,
+        if !isLinked, let state = report.running?.state, state != .streaming,
             !vetoes.contains(where: { ["full-sync", "diverged"].contains($0.code) })
         {
             vetoes.append(
