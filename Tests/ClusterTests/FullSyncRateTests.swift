@@ -138,8 +138,8 @@ import Testing
             "PATCH", "/v1/nodes/self",
             json: ["full_sync_max_bytes_per_second": 1_000, "upstream": "n1"]
         ).expecting(422)
-        let other = try primary.limitFullSync(1_000, of: "n2").expecting(400)
-        #expect(other["code"] == "invalid-argument")
+        let other = try primary.limitFullSync(1_000, of: "n2").expecting(409)
+        #expect(other["code"] == "not-this-node")
         #expect(other["detail"]?.stringValue?.contains("\(replica.address)/v1/nodes/self") == true)
         _ = try primary.limitFullSync(1_000, of: "n9").expecting(404)
         #expect(try replica.client.node().fullSyncMaxBytesPerSecond == nil)

@@ -37,7 +37,8 @@ extension NodeChanges {
         let asked = call.parameter("name")
         guard [NodeResource.selfName, own].contains(asked) else {
             let member = try call.member()
-            throw .invalidArgument(
+            throw .conflict(
+                "not-this-node",
                 "\(member.name) keeps this limit itself: send the same request to it, at "
                     + "\(member.address)/v1/nodes/self. Nothing was done.")
         }

@@ -184,8 +184,8 @@ enum NodeChanges {
         }
         let own = call.node.name.rawValue
         guard ["self", own].contains(call.parameter("name")) else {
-            throw .invalidArgument(
-                "A claim is made at the node itself: PATCH /v1/nodes/self there.")
+            throw .conflict(
+                "not-this-node", "A claim is made at the node itself: PATCH /v1/nodes/self there.")
         }
         if isDryRun { return .response(DryRun.answer(call.node.planClaim(upstream: upstream))) }
         call.node.claim(upstream: upstream) { result in
