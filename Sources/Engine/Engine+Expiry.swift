@@ -8,6 +8,9 @@ public struct ExpiryCursor: Sendable {
     fileprivate var from: [UInt8] = [KeyPrefix.expiry]
     /// How far the search for lines of flushed namespaces has come; nil: it begins anew.
     fileprivate var stale: [UInt8]?
+    /// The last entry of the catalog as of which it began, and as of which it came to the end.
+    fileprivate var staleBegan = LogIndex.zero
+    fileprivate var staleEnded = LogIndex.zero
 
     public init() {}
 
@@ -35,12 +38,17 @@ extension Engine {
         }
     }
 
-    /// Lines whose namespace was flushed or removed, out of the next `countMax` that are not due yet.
-    /// Blocks on the disk.
+    /// Lines whose namespace was flushed or removed, out of the next `countMax` that are not due yet;
+    /// none, without a look, while the catalog has not changed since all were seen. Blocks on the disk.
     public func staleLines(
         _ cursor: inout ExpiryCursor, countMax: Int
     ) throws(EngineError) -> [ExpiryKey] {
+        let state = self.state
         let catalog = state.catalog
+        if cursor.stale == nil {
+            guard state.header.catalogIndex > cursor.staleEnded else { return [] }
+            cursor.staleBegan = state.header.catalogIndex
+        }
         var next = cursor.stale ?? ExpiryKey.end(of: time)
         let (lines, isAtEnd) = try engine { () -> ([ExpiryKey], Bool) in
             let iterator = DatabaseIterator(
@@ -61,6 +69,7 @@ extension Engine {
             return (lines, !iterator.isValid)
         }
         cursor.stale = isAtEnd ? nil : next
+        if isAtEnd { cursor.staleEnded = cursor.staleBegan }
         return lines
     }
 }

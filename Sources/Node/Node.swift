@@ -2,7 +2,6 @@ public import Engine
 import Log
 import Platform
 public import Replication
-public import Synchronization
 public import Topology
 
 /// One node: everything that `convoy serve` runs, but for HTTP.
@@ -53,8 +52,6 @@ public final class Node: Sendable {
     let startedAt = MonotonicTime.now()
     /// New with each start.
     let processID = String(UInt64.random(in: 0...UInt64.max), radix: 16)
-    /// Values that this node has removed because their time had come, as primary.
-    public let expiredKeys = Atomic<UInt64>(0)
 
     init(options: NodeOptions, state: NodeState, maintenance: Maintenance) {
         self.options = options

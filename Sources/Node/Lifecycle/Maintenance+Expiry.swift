@@ -1,6 +1,5 @@
 import Engine
 import Platform
-import Synchronization
 
 /// Removes what has expired, as the primary; one thread.
 ///
@@ -41,7 +40,10 @@ struct ExpirySweep: Sendable {
             let stale = try engine.staleLines(&cursor, countMax: ExpirySweep.staleLookMax)
             for first in stride(from: 0, to: stale.count, by: ExpireKeys.countMax) {
                 let last = min(first + ExpireKeys.countMax, stale.count)
-                guard commit(Array(stale[first..<last]), node) else { return }
+                guard commit(Array(stale[first..<last]), node) else {
+                    // The walk has passed them: it begins anew.
+                    return cursor = ExpiryCursor()
+                }
             }
         } catch {
             node.log(.error, "cannot remove what has expired", ["error": "\(error)"])
@@ -50,8 +52,7 @@ struct ExpirySweep: Sendable {
 
     private func commit(_ lines: [ExpiryKey], _ node: Node) -> Bool {
         let outcome = node.commit(ExpireKeys(lines), until: .now() + ExpirySweep.commitTimeout)
-        guard case .success(let committed)? = outcome else { return false }
-        node.expiredKeys.add(UInt64(committed.answer), ordering: .relaxed)
-        return true
+        if case .success? = outcome { return true }
+        return false
     }
 }
