@@ -43,6 +43,9 @@ def before_call(context, case, kwargs):
     key = (case.path_parameters or {}).get("key")
     if isinstance(key, str) and len(quote(key, safe="")) > LONGEST_KEY_IN_A_PATH:
         case.path_parameters["key"] = key[:1000]
+    # What is followed from answer to answer takes a DELETE with 200 for one that deleted, which a plan does not.
+    if case.method.upper() == "DELETE" and case.meta and case.meta.phase.name == "stateful":
+        query.pop("dry_run", None)
     # Whoever ends the token that all of this is sent with learns nothing from what follows.
     if (case.path_parameters or {}).get("id") == os.environ["CONVOY_CONTRACT_TOKEN_ID"]:
         case.path_parameters["id"] = "000000000000"
