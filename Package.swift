@@ -131,10 +131,20 @@ let package = Package(
             name: "ScenarioTests",
             dependencies: ["JSON", "Log", "Node", "Platform", "Replication", "Topology"],
             path: "Tests/Scenarios", swiftSettings: common),
-        .testTarget(
-            name: "FuzzTests",
+        .target(
+            name: "FuzzTargets",
             dependencies: ["Access", "Engine", "HTTPServer", "JSON", "Log", "Platform"],
-            swiftSettings: common),
+            path: "Tests/FuzzTargets", swiftSettings: common),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["FuzzTargets", "Platform"], swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ]
 )
+
+// Has no main of its own: libFuzzer brings it, in a build with `--sanitize=fuzzer`, as `make fuzz` does.
+if Context.environment["CONVOY_FUZZER"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzzer", dependencies: ["FuzzTargets"], path: "Tests/Fuzzer",
+            swiftSettings: common))
+}

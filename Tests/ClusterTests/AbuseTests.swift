@@ -69,6 +69,41 @@ import Testing
         #expect(try node.client.put(Path.key("k"), [1]).status == 201)
     }
 
+    /// More than may be in flight, from clients that keep the last byte to themselves.
+    @Test(.timeLimit(.minutes(2)))
+    func `a flood of large bodies is refused beyond its limit, and health answers meanwhile`()
+        throws
+    {
+        let node = try TestCluster().primary
+        let before = try node.residentBytes()
+        let (size, clients, limit) = (32 << 20, 22, 512 << 20)
+        let body = [UInt8](repeating: 7, count: size - 1)
+        let senders = try (0..<clients).map { number in
+            try send(
+                node,
+                "PUT \(Path.key("k\(number)")) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: \(size)\r\n\r\n"
+            )
+        }
+        try Parallel.run(clients) { _ = senders[$0].write(body) }
+        let probe = try LatencyProbe(
+            node.client, ["/livez", "/v1/nodes/self"], perSecond: 25, for: .seconds(2))
+        #expect(probe.failures == [])
+        #expect(probe.median < .milliseconds(20), "\(probe.median)")
+        let grown = try node.residentBytes() - before
+        #expect(grown < limit + (200 << 20), "it has grown by \(grown >> 20) MiB")
+
+        // Of whoever was within the limit, as many are served as may wait for the log; the others were told.
+        for sender in senders { _ = sender.write([7]) }
+        let statuses = try Parallel.map(senders, threads: clients, status)
+        #expect(statuses.count { $0 == 201 } >= 1, "\(statuses)")
+        #expect(statuses.count { $0 != 201 } >= clients - limit / size, "\(statuses)")
+        #expect(statuses.allSatisfy { $0 == 201 || $0 == 503 || $0 == nil }, "\(statuses)")
+        #expect(try node.client.put(Path.key("after"), [1]).status == 201)
+        try poll(within: .seconds(20), for: "the memory comes back") {
+            try node.residentBytes() < before + (300 << 20) ? true : nil
+        }
+    }
+
     @Test(.timeLimit(.minutes(1)))
     func `documents and paths that are made to hurt are refused, and cost nothing`() throws {
         let node = try TestCluster().primary

@@ -75,6 +75,53 @@ import Testing
         try second.waitUntilInSync()
     }
 
+    /// The namespace is made, and nobody could ask for its first token again.
+    @Test(.timeLimit(.minutes(1)))
+    func `a namespace's first token is shown though the acknowledgements are late`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let client = cluster.primary.client
+        try client.changeTopology { $0["min_in_sync_replicas"] = 1 }
+        try client.waitUntilInSync()
+        cluster[1].pause()
+        let one = try client.post("/v1/namespaces", ["name": "one"])
+        #expect(one.problem == "acks-timeout", "\(one)")
+        let many = try client.post(
+            "/v1/namespaces/batch", ["create": [["name": "two"], ["name": "three"]]])
+        #expect(many.problem == "acks-timeout", "\(many)")
+        cluster[1].resume()
+        try client.waitUntilInSync()
+        let items = many["items"]?.arrayValue ?? []
+        let shown =
+            [("one", one["token"])] + items.map { ($0["name"]?.stringValue ?? "", $0["token"]) }
+        #expect(shown.map(\.0) == ["one", "two", "three"])
+        for (name, token) in shown {
+            let own = cluster[1].client.with(token: try #require(token?.stringValue))
+            #expect(try own.get("/v1/namespaces/\(name)").status == 200, "\(name)")
+        }
+        // Made already, so there is nothing to show.
+        let again = try client.post("/v1/namespaces", ["name": "one"])
+        #expect(again.problem == "already-exists" && again["token"] == nil, "\(again)")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `the first admin token is good where it is made`() throws {
+        let client = try TestCluster().primary.client
+        func make(_ networks: JSONValue) throws -> TestAnswer {
+            try client.post("/v1/tokens", ["scopes": ["tokens:admin"], "networks": networks])
+        }
+        let far = try make(["10.0.0.0/8"])
+        #expect(far.status == 422, "\(far)")
+        #expect(far["errors"]?[0]?["code"] == "would-lock-out")
+        #expect(try client.get("/v1/tokens").status == 200, "the node is open still")
+        let near = try make(["10.0.0.0/8", "127.0.0.0/8"]).expecting(201)
+        let admin = client.with(token: try #require(near["token"]?.stringValue))
+        #expect(try admin.get("/v1/tokens").status == 200)
+        #expect(try client.get("/v1/tokens").status == 401)
+        // Whoever holds a token that is good anywhere may make others that are not.
+        let other: JSONValue = ["scopes": ["tokens:admin"], "networks": ["10.0.0.0/8"]]
+        #expect(try admin.post("/v1/tokens", other).status == 201)
+    }
+
     @Test(.timeLimit(.minutes(1)))
     func `the last token that lasts cannot be revoked for one that ends`() throws {
         let client = try admin(try TestCluster().primary.client)

@@ -43,7 +43,8 @@ enum NamespaceChanges {
         let seed = NamespaceSeed(
             name: name, quotaKeys: quotas.keys ?? nil, quotaBytes: quotas.bytes ?? nil,
             token: token.seed)
-        return try call.commit(CreateNamespaces([seed])) { committed in
+        let late = call.whenLate("token", .string(token.text))
+        return try call.commit(CreateNamespaces([seed]), refused: late) { committed in
             var document = committed.answer[0].json(Usage()).objectValue ?? [:]
             document["token"] = .string(token.text)
             return .json(
@@ -67,7 +68,12 @@ enum NamespaceChanges {
         return try call.later(on: call.api.parsing) { () throws(Problem) -> Route.Outcome in
             let tokens = names.map { _ in Token(kind: .namespace) }
             let seeds = zip(names, tokens).map { NamespaceSeed(name: $0, token: $1.seed) }
-            return try call.commit(CreateNamespaces(seeds), isLarge: true) { committed in
+            let shown = zip(names, tokens).map { name, token -> JSONValue in
+                ["name": .string(name.rawValue), "token": .string(token.text)]
+            }
+            let late = call.whenLate("items", .array(shown))
+            return try call.commit(CreateNamespaces(seeds), isLarge: true, refused: late) {
+                committed in
                 let items = zip(committed.answer, tokens).map { record, token -> JSONValue in
                     [
                         "name": .string(record.name.rawValue), "id": JSONValue(record.id.rawValue),
@@ -128,5 +134,19 @@ enum NamespaceChanges {
             return fields.integer(name, in: 0...quotaMax).map { .some(UInt64($0)) }
         }
         return (quota("quota_keys"), quota("quota_bytes"))
+    }
+}
+
+extension Call {
+    /// The problem of a change that makes secrets: when it is made, and only its acknowledgements are
+    /// late, they are shown all the same, for they are shown once.
+    fileprivate func whenLate(
+        _ name: String, _ secrets: JSONValue
+    ) -> @Sendable (ChangeFailure) -> Problem {
+        { failure in
+            let problem = problem(failure)
+            guard case .acksTimeout = failure else { return problem }
+            return problem.with(name, secrets)
+        }
     }
 }

@@ -84,6 +84,7 @@ enum TokenResource {
         }
         let seconds = fields.integer("expires_in_seconds", in: 1...lifetimeSecondsMax)
         let networks = networks(fields)
+        checkReach(call, networks, faults)
         try faults.check()
         let token = Token(kind: call.isOfNamespace ? .namespace : .admin)
         let change = CreateToken(
@@ -141,6 +142,18 @@ enum TokenResource {
             scopes.insert(scope)
         }
         return scopes
+    }
+
+    /// Who makes the first admin token needs it for whatever comes next: it must be good from where that came.
+    private static func checkReach(_ call: Call, _ networks: [String], _ faults: FaultList) {
+        guard !call.isOfNamespace, call.caller.token == nil, !networks.isEmpty,
+            let address = IPAddress(call.head.remoteAddress),
+            !networks.contains(where: { Network($0)?.contains(address) ?? false })
+        else { return }
+        faults.report(
+            "/networks", "would-lock-out",
+            "This is the first admin token, and this request comes from \(address), which is in none of them: nobody could go on from here. Add it."
+        )
     }
 
     private static func networks(_ fields: Fields) -> [String] {
