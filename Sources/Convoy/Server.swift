@@ -80,7 +80,7 @@ struct Server {
         do {
             let identity = try tls.read()
             for listener in listeners where !listener.renew(identity) {
-                throw StartFailure(description: "certificate and key do not belong together")
+                throw Server.noIdentity
             }
             logger.info("the certificate was read again: new connections get it")
         } catch {
@@ -89,6 +89,10 @@ struct Server {
                 metadata: ["error": "\(error)"])
         }
     }
+
+    private static let noIdentity = StartFailure(
+        description:
+            "the files of --tls-certificate-file and --tls-key-file are no certificate with its key")
 
     private func reloadSecret() {
         guard let secrets = settings.secret, let path = settings.secretPath else { return }
@@ -112,10 +116,7 @@ struct Server {
                 address: endpoint.host, port: endpoint.port, tls: settings.tls?.read(),
                 handler: handler.handler)
         } catch HTTPServerError.cannotStart where settings.tls != nil {
-            throw StartFailure(
-                description:
-                    "the files of --tls-certificate-file and --tls-key-file are no certificate with its key"
-            )
+            throw Server.noIdentity
         } catch {
             throw StartFailure(description: "\(error)")
         }

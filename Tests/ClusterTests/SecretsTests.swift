@@ -97,4 +97,68 @@ import Testing
         }
         #expect(secrets.count == 7)
     }
+
+    /// What tenants store is theirs: the node serves it and says nothing of it, whatever goes wrong.
+    @Test(.timeLimit(.minutes(1)))
+    func `no value and no key of a tenant is in a log line, an event, the audit or a metric`()
+        throws
+    {
+        let cluster = try TestCluster(nodes: 2)
+        let client = cluster.primary.client
+        _ = try client.createNamespace("alpha")
+        _ = try client.ask("PATCH", "/v1/namespaces/alpha", json: ["quota_bytes": 4096]).expecting(
+            200)
+        let (key, value) = ("kept-under-this-key", "what-the-tenant-keeps")
+        let path = Path.key(key, in: "alpha")
+        let body = Array(value.utf8)
+        let json = [("Content-Type", "application/json")]
+        _ = try client.put(path + "?ttl_seconds=60", body).expecting(201)
+        _ = try client.put(path + "?acks=2&timeout=50ms", body).expecting(504)
+        let large = [UInt8](repeating: 0x20, count: 8192) + body
+        let batch = "/v1/namespaces/alpha/batch"
+        for (answer, status) in [
+            (try client.put(path, body, headers: [("If-None-Match", "*")]), 412),
+            (try client.put(path, large), 507),
+            (try client.put(path + "?ttl_seconds=\(value)", body), 400),
+            (try client.put(Path.key(key, in: value), body), 404),
+            (try client.get(Path.key(key, in: value)), 404),
+            (
+                try client.post(
+                    batch, ["operations": [["op": "check", "key": .string(key), "exists": false]]]),
+                412
+            ),
+            (
+                try client.post(
+                    batch,
+                    ["operations": [["op": "put", "key": .string(key), "valeu": .string(value)]]]),
+                400
+            ),
+            (
+                try client.ask(
+                    "POST", batch, body: Array("{\"operations\":[\"\(value)\"".utf8), headers: json),
+                400
+            ), (try cluster[1].client.put(path, body), 421),
+        ] {
+            #expect(answer.status == status, "\(answer)")
+            // Words of the request may come back, as in which field is unknown; what is stored never does.
+            #expect(!answer.text.contains(value) || status == 400 || status == 404, "\(answer)")
+        }
+        #expect(try client.get(path).body == body)
+        _ = try client.post("/v1/namespaces/alpha/flush").expecting(200)
+        try cluster[1].client.waitUntilApplied(try client.barrier())
+        cluster.primary.kill()
+        try cluster.primary.start()
+
+        for node in cluster.nodes {
+            for path in [
+                "/v1/events", "/v1/audit?page_size=1000", "/metrics", "/v1/nodes/self", "/v1/links",
+                "/v1/operations", "/v1/sync", "/",
+            ] {
+                let text = try node.client.get(path).expecting(200).text
+                #expect(!text.contains(key) && !text.contains(value), "\(node.name) \(path)")
+            }
+            let log = node.errorsTail(lines: .max)
+            #expect(!log.isEmpty && !log.contains(key) && !log.contains(value), "\(node.name)")
+        }
+    }
 }
