@@ -92,7 +92,8 @@ struct Server {
 
     private static let noIdentity = StartFailure(
         description:
-            "the files of --tls-certificate-file and --tls-key-file are no certificate with its key")
+            "the files of --tls-certificate-file and --tls-key-file are no certificate with its key"
+    )
 
     private func reloadSecret() {
         guard let secrets = settings.secret, let path = settings.secretPath else { return }
