@@ -12,6 +12,8 @@ public struct Incarnation: Hashable, Sendable {
     public var logPath: String { path + "/log" }
     /// Checkpoints that replicas fetch; gone with the incarnation.
     public var snapshotsPath: String { path + "/snapshots" }
+    /// Which snapshot is being fetched into it; gone once all is there.
+    public var fetchPath: String { path + "/fetch.json" }
 }
 
 /// The layout of a node's data directory, held by one process.
@@ -24,6 +26,8 @@ public struct Incarnation: Hashable, Sendable {
 public final class DataDirectory: Sendable {
     public let path: String
     private let lock: File
+    /// Where an earlier process was fetching a snapshot when it ended.
+    private let interrupted = Monitor<Incarnation?>(nil)
 
     public var divergedPath: String { path + "/diverged" }
     private var currentPath: String { path + "/CURRENT" }
@@ -93,14 +97,30 @@ public final class DataDirectory: Sendable {
         }
     }
 
-    /// Removes every incarnation but the given ones: what an interrupted full sync left.
-    public func removeIncarnations(except kept: [Incarnation]) throws(EngineError) {
+    /// For a boot: removes every incarnation but the one that counts, and the newest of those into which
+    /// an earlier process was fetching a snapshot, which ``takeInterrupted()`` answers.
+    public func removeLeftovers(beside current: Incarnation?) throws(EngineError) {
         try engine {
-            for name in try FileSystem.list(path + "/data") {
-                let incarnation = Incarnation(path: "\(path)/data/\(name)")
-                if !kept.contains(incarnation) { try FileSystem.removeTree(incarnation.path) }
-            }
+            let others = try FileSystem.list(path + "/data")
+                .map { Incarnation(path: "\(path)/data/\($0)") }.filter { $0 != current }
+            let kept = others.filter { FileSystem.exists($0.fetchPath) }
+                .max { ($0.name.utf8.count, $0.name) < ($1.name.utf8.count, $1.name) }
+            for other in others where other != kept { try FileSystem.removeTree(other.path) }
+            interrupted.withLock { $0 = kept }
         }
+    }
+
+    /// What ``removeLeftovers(beside:)`` has kept, once: whoever takes it goes on with it or removes it.
+    public func takeInterrupted() -> Incarnation? {
+        interrupted.withLock { kept in
+            defer { kept = nil }
+            return kept
+        }
+    }
+
+    /// Removes what was kept, since no snapshot is needed any more. What stays is removed at the next boot.
+    public func dropInterrupted() {
+        if let kept = takeInterrupted() { try? FileSystem.removeTree(kept.path) }
     }
 
     private static func isIncarnationName(_ name: String) -> Bool {

@@ -84,6 +84,53 @@ import Testing
         }
     }
 
+    /// What was fetched is not fetched again: it is read, hashed, and gone on with.
+    @Test(.timeLimit(.minutes(2)), arguments: [true, false])
+    func `a full sync goes on where it was after the replica has ended`(inDisorder: Bool) throws {
+        let cluster = try TestCluster(empty: [])
+        let made = try cluster.makeNodeBehindProxy()
+        try made.node.start()
+        let client = made.node.client
+        for number in 0..<32 {
+            let value = SeededRandom.block(number, 512 << 10)
+            _ = try client.put(Path.key("k\(number)"), value).expecting(201)
+        }
+        let slow = ["--full-sync-max-bytes-per-second", "6000000"]
+        let replica = try cluster.makeNode()
+        replica.setFlags(slow)
+        try cluster.start(replica)
+        let before = made.proxy.traffic.bytesToClient
+        _ = try cluster.beginTakingIn(replica)
+        let done = try poll(within: .seconds(30), every: .milliseconds(5), for: "the half is there")
+        {
+            let view = try replica.client.node()
+            guard let done = view.fullSyncBytesDone, let total = view.fullSyncBytesTotal else {
+                return nil as Int64?
+            }
+            return total > 0 && done * 2 >= total ? done : nil
+        }
+        if inDisorder { replica.kill() } else { try replica.stop() }
+        try replica.start(until: .alive)
+        let resumed = try poll(
+            within: .seconds(20), every: .milliseconds(5), for: "it says what it has"
+        ) {
+            let bytes = try replica.client.node().resumedBytes
+            return bytes ?? 0 >= done ? bytes : nil
+        }
+        try client.waitUntilInSync()
+        let view = try replica.client.node()
+        let total = try #require(view.json["last_full_sync"]?["bytes"]?.integerValue)
+        let sent = Int64(made.proxy.traffic.bytesToClient - before)
+        print("a full sync of \(total) bytes, ended once: \(sent) sent, \(resumed) resumed")
+        // What was in the four connections is lost with them.
+        #expect(sent < total + done * 3 / 4)
+        #expect(view.fullSyncs == 1)
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+        try poll(within: .seconds(4), for: "no staging is left behind") {
+            try FileSystem.list("\(replica.dataPath)/data").count == 1 ? true : nil
+        }
+    }
+
     @Test(.timeLimit(.minutes(2)))
     func `a replica that is killed while it streams ends equal`() throws {
         let cluster = try TestCluster(nodes: 2)

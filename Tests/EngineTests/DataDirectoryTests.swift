@@ -32,12 +32,36 @@ import Testing
         #expect(try directory.current() == first)
         try directory.makeCurrent(second)
         #expect(try directory.current() == second)
-        try directory.removeIncarnations(except: [second])
+        try directory.removeLeftovers(beside: second)
         #expect(try FileSystem.list(root.path + "/data") == ["i000002"])
+        #expect(directory.takeInterrupted() == nil)
         #expect(try directory.makeIncarnation().path.hasSuffix("i000003"))
         try directory.forgetCurrent()
         #expect(try directory.current() == nil)
         try directory.forgetCurrent()
+    }
+
+    @Test func `of what was being fetched the newest is kept, until it is taken or not needed`()
+        throws
+    {
+        let root = try TestDirectory()
+        let directory = try DataDirectory(path: root.path)
+        let current = try directory.makeIncarnation()
+        try directory.makeCurrent(current)
+        for isFetching in [true, true, false] {
+            let incarnation = try directory.makeIncarnation()
+            if isFetching { try FileSystem.replace(incarnation.fetchPath, with: []) }
+        }
+        try directory.removeLeftovers(beside: current)
+        #expect(try Set(FileSystem.list(root.path + "/data")) == ["i000001", "i000003"])
+        #expect(directory.takeInterrupted()?.name == "i000003")
+        #expect(directory.takeInterrupted() == nil, "it is somebody else's now")
+        directory.dropInterrupted()
+        #expect(try Set(FileSystem.list(root.path + "/data")) == ["i000001", "i000003"])
+
+        try directory.removeLeftovers(beside: current)
+        directory.dropInterrupted()
+        #expect(try FileSystem.list(root.path + "/data") == ["i000001"])
     }
 
     @Test(arguments: ["", "i1", "../../etc", "i000001/x", "i00000x", "x000001"])

@@ -74,10 +74,10 @@ extension Node {
         _ options: NodeOptions
     ) throws -> Engine? {
         guard let incarnation = try directory.current() else {
-            try directory.removeIncarnations(except: [])
+            try directory.removeLeftovers(beside: nil)
             return nil
         }
-        try directory.removeIncarnations(except: [incarnation])
+        try directory.removeLeftovers(beside: incarnation)
         try FileSystem.removeTree(incarnation.snapshotsPath)  // Their leases died with the process.
         let began = MonotonicTime.now()
         let (engine, recovery) = try Engine.open(
@@ -186,7 +186,8 @@ extension Node {
         control.stop(until: deadline)
         answerParked()
         peers.stopAll()
-        if case .replica(let session?) = state.role { session.stop() }
+        // The next process goes on with what was fetched.
+        if case .replica(let session?) = state.role { session.stop(keepsFetched: true) }
         _ = state.beginSession()
         var isClean = true
         if case .primary(let committer) = state.role { isClean = committer.stop(until: deadline) }

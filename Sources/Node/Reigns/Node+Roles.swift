@@ -167,6 +167,7 @@ extension Node {
         }
         state.isUnconfirmed = false
         state.setRole(.primary(committer))
+        state.directory.dropInterrupted()
         state.note(nil)
         control.poke()
         log(.info, "opened a reign", ["reign": "\(reign)"])

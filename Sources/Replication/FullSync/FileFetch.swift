@@ -78,6 +78,7 @@ struct FileFetch {
         let target: File
         do throws(FileError) {
             target = try File(transfer.path, .readWrite)
+            try transfer.takeUp(from: target)
         } catch { throw .io(error) }
         repeat {
             while transfer.bytesLeft > 0 {

@@ -113,7 +113,7 @@ extension LinkRunner {
     /// Says how much disk is missing for what is still to come; nil when there is enough.
     private func lackOfDisk(for staging: Staging) throws(FileError) -> SyncFailure? {
         let counts = staging.counts
-        let needed = counts.bytesTotal - counts.bytesDone + LinkRunner.diskReserveBytes
+        let needed = counts.bytesTotal - counts.bytesPresent + LinkRunner.diskReserveBytes
         let free = try FileSystem.space(at: environment.dataDirectory.path).freeBytes
         guard free < needed else { return nil }
         return .local(
@@ -123,6 +123,10 @@ extension LinkRunner {
     }
 
     private func makeStaging(_ manifest: SnapshotManifest) throws -> Staging {
+        if let begun = environment.dataDirectory.takeInterrupted() {
+            if let staging = try? Staging(manifest, resuming: begun) { return staging }
+            try FileSystem.removeTree(begun.path)
+        }
         let incarnation = try environment.dataDirectory.makeIncarnation()
         do {
             return try Staging(manifest, in: incarnation)
@@ -163,6 +167,7 @@ extension LinkRunner {
     private func load(
         _ manifest: SnapshotManifest, _ staging: Staging
     ) throws(SyncFailure) -> Engine {
+        do throws(FileError) { try staging.seal() } catch { throw LinkRunner.failure(error) }
         do throws(EngineError) {
             return try Engine.openSnapshot(
                 staging.incarnation, expecting: manifest.position,
@@ -184,7 +189,8 @@ extension LinkRunner {
         let counts =
             staging?.counts
             ?? Staging.Counts(
-                bytesDone: 0, bytesTotal: 0, filesDone: 0, filesTotal: 0, resumedBytes: 0)
+                bytesDone: 0, bytesTotal: 0, bytesPresent: 0, filesDone: 0, filesTotal: 0,
+                resumedBytes: 0)
         rate.note(counts.bytesDone, at: now)
         let speed = rate.bytesPerSecond(counts.bytesDone, at: now)
         let left = counts.bytesTotal - min(counts.bytesTotal, counts.bytesDone)

@@ -71,7 +71,10 @@ extension LinkRunner {
             return false
         }
         guard performInline(actions) else { return false }
-        if !wasSyncing { environment.finished(.partial) }
+        if !wasSyncing {
+            environment.finished(.partial)
+            environment.dataDirectory.dropInterrupted()
+        }
         return true
     }
 

@@ -41,6 +41,7 @@ final class LinkRunner {
             guard !session.isStopped else { break }
             perform(session.take(.connected))
         }
+        guard !session.read({ $0.keepsFetched }) else { return }
         dropStaging()
     }
 

@@ -26,6 +26,8 @@ public final class ReplicaSession: Sendable {
     struct Control: Sendable {
         var machine: ReplicaMachine
         var isStopped = false
+        /// What a full sync has fetched stays on disk.
+        var keepsFetched = false
         var origin: OriginHeartbeat?
         var received: LogIndex?
         var progress: FullSyncProgress?
@@ -70,10 +72,14 @@ public final class ReplicaSession: Sendable {
     }
 
     /// Returns at once. Network calls end within 100 ms; whatever is applied or installed afterwards
-    /// the node refuses by the session's number.
-    public func stop() {
+    /// the node refuses by the session's number. With `keepsFetched` the files of an unfinished full sync
+    /// stay for the next process.
+    public func stop(keepsFetched: Bool = false) {
         _ = take(.stop)
-        control.update { $0.isStopped = true }
+        control.update {
+            $0.isStopped = true
+            $0.keepsFetched = keepsFetched
+        }
         duty.update { $0.isStopped = true }
         for client in clients.withLock({ $0 }) { client.cancel() }
         environment.statusChanged()
