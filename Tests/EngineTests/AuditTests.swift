@@ -93,6 +93,44 @@ import Topology
         committer.stop(until: soon)
     }
 
+    @Test func `an operation that is ended twice has one end and one record of it`() throws {
+        let directory = try TestDirectory()
+        let (engine, committer) = try Engine.found(in: directory.incarnation)
+        var operation = OperationRecord(
+            id: "op1", type: "switchover", state: .running, subject: "n2", createdAt: .now(),
+            createdBy: admin.text)
+        try committer.done(PutOperation(operation))
+        operation.state = .succeeded
+        try committer.done(PutOperation(operation))
+        let end = engine.state.position
+        operation.state = .failed
+        try committer.done(PutOperation(operation))
+        #expect(engine.state.position == end)
+        #expect(engine.state.catalog.operations["op1"]?.state == .succeeded)
+        let records = try engine.auditRecords(below: nil, countMax: 100)
+        #expect(records.filter { $0.action == "switchover.success" }.count == 1)
+        committer.stop(until: soon)
+    }
+
+    @Test func `a token that is replaced at once is rotated, not deleted`() throws {
+        let directory = try TestDirectory()
+        let (engine, committer) = try Engine.found(in: directory.incarnation)
+        func seed(_ id: String) -> TokenSeed {
+            TokenSeed(lookupID: id, algorithm: "sha256", hash: bytes(id))
+        }
+        try committer.done(CreateToken(.cluster, seed("first"), scopes: .tokensAdmin))
+        try committer.done(RotateToken(.cluster, "first", by: seed("second"), grace: .zero))
+        try committer.done(CreateToken(.cluster, seed("third"), scopes: .tokensAdmin))
+        try committer.done(RevokeToken(.cluster, "third"))
+        let records = try engine.auditRecords(below: nil, countMax: 4).reversed()
+        #expect(
+            records.map(\.action) == [
+                "token.create", "token.rotate", "token.create", "token.delete",
+            ])
+        #expect(Array(records)[1].changes.map(\.subject) == ["token:first", "token:second"])
+        committer.stop(until: soon)
+    }
+
     @Test func `an entry that makes many things tells of some and counts the others`() throws {
         let directory = try TestDirectory()
         let (engine, committer) = try Engine.found(in: directory.incarnation)

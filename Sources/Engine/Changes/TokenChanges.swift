@@ -131,6 +131,7 @@ public struct RotateToken: Change {
             section.time.advanced(by: .milliseconds($0.rawValue - old.createdAt.rawValue))
         }
         guard grace > .zero else {
+            section.call("token.rotate")
             section.removeRecord(.token, Array(lookupID.utf8))
             section.putToken(token)
             return Answer(token: token, replaced: nil)

@@ -155,7 +155,7 @@ public struct Barrier: Change {
     public func decide(_ section: inout DecidingSection) throws(Refusal) {}
 }
 
-/// Begins an operation, or ends one.
+/// Begins an operation, or ends one. What has ended stays as it ended: several may come to end it.
 public struct PutOperation: Change {
     /// Kept operations; the oldest that have ended go first.
     public static let countMax = 10_000
@@ -171,6 +171,9 @@ public struct PutOperation: Change {
     public var waitsForReplicas: Bool { false }
 
     public func decide(_ section: inout DecidingSection) throws(Refusal) -> OperationRecord {
+        if let known = section.catalog.operations[record.id], known.state != .running {
+            return known
+        }
         section.putOperation(record)
         return record
     }

@@ -51,6 +51,8 @@ public struct DecidingSection {
     private var catalogWrites: [(kind: CatalogKind, id: [UInt8], value: [UInt8]?)] = []
     /// Who asks for the change being decided; nil when only the change itself may know.
     private var author: ChangeAuthor?
+    /// What the audit calls the change being decided; nil: by what it writes.
+    private var action: String?
     /// Of all entries of the group: never below the last entry's.
     public let time: UnixMilliseconds
 
@@ -198,6 +200,9 @@ public struct DecidingSection {
     /// Says who asks for the change being decided.
     mutating func attribute(to author: ChangeAuthor) { self.author = author }
 
+    /// Says what the change being decided is, where its writes alone do not.
+    mutating func call(_ action: String) { self.action = action }
+
     /// Tells the audit what the entry changes: every entry that writes to the catalog passes here.
     private mutating func writeAudit() {
         var description = AuditDescription(catalog)
@@ -209,7 +214,7 @@ public struct DecidingSection {
         let head = catalog.audit
         let record = AuditRecord(
             number: head.last + 1, after: transition.header.position, time: time,
-            author: author, action: description.action,
+            author: author, action: action ?? description.action,
             changes: description.changes, omitted: description.omitted, previous: head.chain)
         let bytes = record.encoded()
         let next = head.following(bytes)
@@ -225,6 +230,7 @@ public struct DecidingSection {
             usages = [:]
             catalogWrites = []
             author = nil
+            action = nil
         }
         if !catalogWrites.isEmpty { writeAudit() }
         guard operations.count > 0 || kind == .barrier else { return }
