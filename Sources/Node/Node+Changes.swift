@@ -49,12 +49,13 @@ extension Node {
         completion: @escaping @Sendable (Result<Committed<C.Answer>, ChangeFailure>) -> Void
     ) {
         submit(
-            change, needsSpace: needsSpace, acks: acks, mayWait: true, completion: completion)
+            change, needsSpace: needsSpace, acks: acks, since: .now(), completion: completion)
     }
 
-    /// With `mayWait` it waits for a reign that this node is about to take.
+    /// It waits for a reign that this node is about to take, for ``TakeoverQueue/patience`` after
+    /// `since`: however often it tries meanwhile.
     private func submit<C: Change>(
-        _ change: C, needsSpace: Bool, acks: AckDemand?, mayWait: Bool,
+        _ change: C, needsSpace: Bool, acks: AckDemand?, since: MonotonicTime,
         completion: @escaping @Sendable (Result<Committed<C.Answer>, ChangeFailure>) -> Void
     ) {
         if let failure = obstacle(needsSpace: needsSpace, bytes: change.bytes) {
@@ -65,13 +66,11 @@ extension Node {
         case .reigns(let own):
             committer = own
         case .takesOver:
-            let isParked =
-                mayWait
-                && parked.add { [self] in
-                    submit(
-                        change, needsSpace: needsSpace, acks: acks, mayWait: false,
-                        completion: completion)
-                }
+            let isParked = parked.add(since: since) { [self] since in
+                submit(
+                    change, needsSpace: needsSpace, acks: acks, since: since,
+                    completion: completion)
+            }
             return isParked ? control.poke() : completion(.failure(.noPrimary))
         case .elsewhere(let failure):
             return completion(.failure(failure))

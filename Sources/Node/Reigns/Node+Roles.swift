@@ -72,6 +72,8 @@ extension Node {
                 ["generation": "\(document.generation)"])
         case .primary:
             if takeHandover(document, number) || awaitsHandover(document, session) { return }
+            // Its entry may have come between the two looks.
+            if takeHandover(document, number) { return }
             reconsiderReign(document, number)
         }
     }

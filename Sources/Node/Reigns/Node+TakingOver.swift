@@ -8,18 +8,30 @@ import Topology
 /// that was sent on by the old primary is often faster than the sync of that entry. They wait here, for
 /// milliseconds, instead of being told that nobody reigns.
 final class TakeoverQueue: Sendable {
-    private let parked = Monitor<[(change: @Sendable () -> Void, since: MonotonicTime)]>([])
+    private let parked = Monitor<[Parked]>([])
+
+    private struct Parked {
+        /// Tries again; told since when it has waited.
+        let change: @Sendable (MonotonicTime) -> Void
+        let since: MonotonicTime
+    }
 
     /// As many as may well be under way at a node.
     static let parkedMax = 8_192
     /// Longer than this nobody waits.
     static let patience: Duration = .seconds(1)
 
-    /// - Returns: False when there are too many; nothing is kept then.
-    func add(_ change: @escaping @Sendable () -> Void) -> Bool {
-        parked.withLock { parked in
+    /// - Parameters:
+    ///   - since: When the change came.
+    ///   - change: Tries again, and may come back with the same `since`.
+    /// - Returns: False when there are too many, or it has waited long enough; nothing is kept then.
+    func add(
+        since: MonotonicTime, _ change: @escaping @Sendable (MonotonicTime) -> Void
+    ) -> Bool {
+        guard MonotonicTime.now() - since < TakeoverQueue.patience else { return false }
+        return parked.withLock { parked in
             guard parked.count < TakeoverQueue.parkedMax else { return false }
-            parked.append((change, .now()))
+            parked.append(Parked(change: change, since: since))
             return true
         }
     }
@@ -28,9 +40,9 @@ final class TakeoverQueue: Sendable {
     func take(after patience: Duration) -> [@Sendable () -> Void] {
         let now = MonotonicTime.now()
         return parked.withLock { parked in
-            let count = parked.prefix { now - $0.since >= patience }.count
-            defer { parked.removeFirst(count) }
-            return parked.prefix(count).map(\.change)
+            let due = parked.filter { now - $0.since >= patience }
+            parked.removeAll { now - $0.since >= patience }
+            return due.map { waited in { waited.change(waited.since) } }
         }
     }
 }
