@@ -80,4 +80,27 @@ import Testing
         }
         #expect(try primary.put(Path.key("k"), [3]).status == 204)
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `replicas that stand still are missed within three seconds`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let primary = cluster[0].client
+        try primary.changeTopology { $0["min_in_sync_replicas"] = 1 }
+        try primary.waitUntilInSync()
+        #expect(try primary.get("/v1/sync")["writable"] == true)
+        for place in [1, 2] { cluster[place].pause() }
+        let began = MonotonicTime.now()
+        let sync = try poll(within: .seconds(8), for: "it is not writable") {
+            let sync = try primary.get("/v1/sync")
+            return sync["writable"] == false ? sync : nil
+        }
+        let took = MonotonicTime.now() - began
+        #expect(took < .seconds(3) + (isFullRun ? .zero : .seconds(1)), "it took \(took)")
+        #expect(codes(sync) == ["replicas-missing"], "\(sync)")
+        #expect(try primary.get("/health/writable").status == 503)
+        for place in [1, 2] { cluster[place].resume() }
+        try poll(within: .seconds(10), for: "it is writable again") {
+            try primary.get("/v1/sync")["writable"] == true ? true : nil
+        }
+    }
 }

@@ -143,6 +143,23 @@ import Topology
         #expect(source.links().first?.lag == Lag.none)
     }
 
+    @Test func `who says nothing is not counted on soon, long before its link is ended`() throws {
+        let (primary, replica, source) = try Self.pair()
+        defer { primary.abdicate() }
+        let feed = try Self.open(source, replica.request(after: .origin, session: "a"))
+        _ = Self.drain(feed, max: 1 << 20)
+        var peer = replica.identity
+        peer.session = "a"
+        try source.acknowledge(replica.report(session: "a", applied: primary.position), from: peer)
+            .get()
+        let now = MonotonicTime.now()
+        #expect(source.linkedReplicas(at: now) == [replica.record.number])
+        #expect(source.linkedReplicas(at: now + .seconds(3)) == [])
+        #expect(source.applied(by: replica.record.number) != nil, "what it had it has")
+        feed.closed()
+        #expect(source.linkedReplicas(at: now) == [])
+    }
+
     @Test func `a report of a session that has no link here is refused`() throws {
         let (primary, replica, source) = try Self.pair()
         defer { primary.abdicate() }

@@ -51,7 +51,8 @@ extension Node {
     /// Fewer replicas are linked than each write waits for, in words; nil when there are enough.
     private var missingReplicas: String? {
         guard let document = state.document, document.minInSyncReplicas > 0 else { return nil }
-        let linked = document.replicas.count { source.applied(by: $0.node) != nil }
+        let heard = source.linkedReplicas()
+        let linked = document.replicas.count { heard.contains($0.node) }
         guard linked < document.minInSyncReplicas else { return nil }
         return
             "\(linked) replicas are linked, and each write waits for \(document.minInSyncReplicas): it would end with acks-timeout"

@@ -82,6 +82,20 @@ struct LinkTable: Sendable {
         acked = acked.filter { !isUnwanted($0.key) }
     }
 
+    /// Who would acknowledge a write now: who follows a link that lives, directly or through others,
+    /// and has spoken within `silenceMax`.
+    func linked(at now: MonotonicTime, silenceMax: Duration) -> Set<NodeNumber> {
+        var found: Set<NodeNumber> = []
+        for link in links.values {
+            guard let machine = link.feed?.machine, machine.state == .streaming,
+                now - link.reportedAt < silenceMax
+            else { continue }
+            found.insert(link.replica)
+            for follower in link.report?.followers ?? [] { found.insert(follower.node) }
+        }
+        return found
+    }
+
     /// What every replica that is heard of, directly or through others, has applied and synced of
     /// this history.
     func acknowledged(at now: MonotonicTime) -> [NodeNumber: (applied: LogIndex, durable: LogIndex)]

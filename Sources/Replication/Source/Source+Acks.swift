@@ -47,6 +47,14 @@ extension Source {
         table.withLock { $0.acknowledged(at: .now()) }[replica]?.applied
     }
 
+    /// Two reports have not come: who says nothing for longer is not counted on.
+    public static let unlinkedAfter: Duration = .milliseconds(2_500)
+
+    /// Who would acknowledge a write now, directly or through others.
+    public func linkedReplicas(at now: MonotonicTime = .now()) -> Set<NodeNumber> {
+        table.withLock { $0.linked(at: now, silenceMax: Source.unlinkedAfter) }
+    }
+
     /// Has every replica asked to report as soon as it has `index`.
     public func askForReports(of index: LogIndex) {
         wantedIndex.max(index.rawValue, ordering: .relaxed)
@@ -79,9 +87,11 @@ extension Source {
     /// What the nodes that follow this one, directly or through others, have applied and synced: for
     /// the reports to its own upstream.
     public func followers() -> [AckReport.Follower] {
-        table.withLock { $0.acknowledged(at: .now()) }.map {
-            AckReport.Follower(
-                node: $0.key, applied: $0.value.applied, durable: $0.value.durable)
-        }.sorted { $0.node < $1.node }
+        let linked = linkedReplicas()
+        return table.withLock { $0.acknowledged(at: .now()) }.filter { linked.contains($0.key) }
+            .map {
+                AckReport.Follower(
+                    node: $0.key, applied: $0.value.applied, durable: $0.value.durable)
+            }.sorted { $0.node < $1.node }
     }
 }
