@@ -367,6 +367,7 @@ function nodeProblems(node, { now, primary, sync, add }) {
 
 const ALARMS = {
   "catalog-differs": (node) => `${node} has had another catalog than its primary`,
+  "history-damaged": (node) => `${node} has had another history than its upstream`,
   "primary-unreachable": (node) => `The primary ${node} has been silent`,
   "position-not-retained": (node) => `${node} has been falling behind the log that is kept for it`,
 };

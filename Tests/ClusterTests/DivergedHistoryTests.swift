@@ -3,6 +3,7 @@
 
 import ClusterKit
 import JSON
+import Platform
 import Testing
 
 /// Test B of INCIDENTS.md, step 6: equal indexes are not taken for equal histories.
@@ -104,5 +105,59 @@ import Testing
         try heir.client.waitUntilInSync()
         #expect(try old.client.node().divergedEntries == 3)
         #expect(try old.client.node().fullSyncs == 1)
+    }
+
+    /// The primary was set back to a copy of its directory, and wrote other entries in the same reign.
+    @Test(.timeLimit(.minutes(1)))
+    func `two histories of one reign are an alarm, until a resync ends it`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let (primary, replica) = (cluster.primary, cluster[1])
+        _ = try primary.client.put(Path.key("x"), [0]).expecting(201)
+        try primary.client.waitUntilInSync()
+        try replica.stop()
+        try primary.stop()
+        let copy = "\(primary.dataPath)-copy"
+        #expect(try CommandRun("/bin/cp", ["-r", primary.dataPath, copy]).exitCode == 0)
+        try primary.start()
+        try replica.start()
+        _ = try primary.client.put(Path.key("x"), [1]).expecting(204)
+        try primary.client.waitUntilInSync()
+        try KeyComparison.waitForOnePosition(cluster.nodes)
+        try replica.stop()
+        try primary.stop()
+        try FileSystem.removeTree(primary.dataPath)
+        #expect(try CommandRun("/bin/mv", [copy, primary.dataPath]).exitCode == 0)
+        try primary.start()
+        for number in 0..<20 { _ = try primary.client.put(Path.key("y\(number)"), [2]) }
+        try replica.start(until: .alive)
+
+        func alarm(at node: ConvoyProcess) throws -> JSONValue? {
+            try node.client.get("/v1/sync")["alarms"]?.arrayValue?.first {
+                $0["code"] == "history-damaged"
+            }
+        }
+        for node in cluster.nodes {
+            let told = try poll(within: .seconds(10), for: "\(node.name) raises the alarm") {
+                try alarm(at: node)
+            }
+            #expect(told["node"] == "n2", "\(told)")
+            #expect(
+                told["next_step"]?.stringValue
+                    == "curl -X POST \(primary.address)/v1/nodes/n2/resync")
+            let exposition = try Exposition(node.client.get("/metrics").text)
+            #expect(exposition.value("convoy_alarms", ["code": "history-damaged"]) == 1)
+        }
+        let vetoes = try replica.client.node().json["vetoes"]?.arrayValue ?? []
+        #expect(vetoes.contains { $0.stringValue?.hasPrefix("history-damaged: ") == true })
+        let begun = try primary.client.post("/v1/nodes/n2/resync").expecting(202)
+        try primary.client.waitUntilDone(try #require(begun["id"]?.stringValue))
+        try primary.client.waitUntilInSync()
+        for node in cluster.nodes {
+            try poll(within: .seconds(5), for: "\(node.name) has no alarm any more") {
+                try alarm(at: node) == nil ? true : nil
+            }
+        }
+        #expect(try KeyComparison(cluster.nodes).differences == [])
+        #expect(try replica.divergedFiles().count == 1, "what only it had is kept")
     }
 }

@@ -71,6 +71,8 @@ extension AlarmBook.Change {
 public enum AlarmCode: String, CaseIterable, Sendable {
     /// The node's catalog is not the primary's, as of the same entry of the same history.
     case catalogDiffers = "catalog-differs"
+    /// The node and its upstream have two hashes at one entry, inside one reign.
+    case historyDamaged = "history-damaged"
     /// The upstream's log does not reach back to the node, or soon will not.
     case positionNotRetained = "position-not-retained"
     /// The primary has not answered this node for some seconds.

@@ -15,6 +15,7 @@ extension Node {
         guard let document = state.document else { return }
         var verdicts: [AlarmBook.Key: AlarmBook.Verdict] = [:]
         judgeOwnCatalog(document, &verdicts)
+        judgeOwnHistory(document, &verdicts)
         judgeReplicas(document, &verdicts)
         judgeRetention(document, &verdicts)
         judgePrimary(document, &verdicts)
@@ -82,7 +83,7 @@ extension Node {
     private func nextStep(_ key: AlarmBook.Key, _ document: TopologyDocument) -> String {
         let name = document.label(of: key.node)
         switch key.code {
-        case .catalogDiffers:
+        case .catalogDiffers, .historyDamaged:
             let primary = document.node(numbered: document.primary)?.address.url ?? ""
             return "curl -X POST \(primary)/v1/nodes/\(name)/resync"
         case .positionNotRetained:
@@ -112,6 +113,23 @@ extension Node {
         else { return verdicts[key] = .unknown }
         verdicts[key] = verdict(
             origin.catalogIndex, origin.catalogDigest, document.label(of: own), document)
+    }
+
+    /// By what its upstream said when this node came with its position. It ends with a link that streams.
+    private func judgeOwnHistory(
+        _ document: TopologyDocument, _ verdicts: inout [AlarmBook.Key: AlarmBook.Verdict]
+    ) {
+        guard let own = state.facts.number, let status = session?.status else { return }
+        let key = AlarmBook.Key(node: own, code: .historyDamaged)
+        if status.state == .streaming {
+            verdicts[key] = .right
+        } else if let error = status.lastError, error.code == key.code.rawValue {
+            let upstream = status.upstream.name
+            verdicts[key] = .wrong(
+                "\(upstream) refuses \(name), which receives nothing since: \(error.detail)")
+        } else {
+            verdicts[key] = .unknown
+        }
     }
 
     private func judgeReplicas(

@@ -22,11 +22,6 @@ extension NodeReport {
     func hasAlarm(_ code: AlarmCode) -> Bool { alarms.contains { $0.code == code.rawValue } }
 }
 
-extension NodeReport.Veto {
-    static let catalogDiffers = NodeReport.Veto(
-        code: AlarmCode.catalogDiffers.rawValue, detail: "the node's catalog is not the primary's")
-}
-
 extension NodeReport.Alarm {
     var json: JSONValue {
         [

@@ -50,8 +50,10 @@ extension NodeReport {
         case "not-streaming": "see its last_error, and wait until it streams"
         case "unreachable": "start it, or choose another candidate"
         case "not-taken-in", "no-replica": "make it a replica before, or choose another candidate"
+        case "undecided": "see its last_error, and wait until it has decided"
         case "detached": "take it in again before, with POST /v1/nodes"
-        case AlarmCode.catalogDiffers.rawValue: "POST /v1/nodes/\(name)/resync"
+        case AlarmCode.catalogDiffers.rawValue, AlarmCode.historyDamaged.rawValue:
+            "POST /v1/nodes/\(name)/resync"
         default: "choose another candidate"
         }
     }

@@ -17,8 +17,10 @@ extension Node {
             ]
         }
         let report = self.report()
-        // A candidate may be behind: what it lacks it takes from others. A detached one forks.
-        var vetoes = report.vetoes.filter { !["lagging", "detached"].contains($0.code) }
+        // A candidate may be behind: what it lacks it takes from others. A detached one forks. For a
+        // former primary that does not reign again by itself, this is the way.
+        var vetoes = report.vetoes
+            .filter { !["lagging", "detached", "undecided"].contains($0.code) }
             .map { report.finding(of: $0) }
         guard state.facts.number != nil, let document = state.document else {
             return vetoes + [

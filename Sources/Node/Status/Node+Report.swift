@@ -118,6 +118,11 @@ extension Node {
     /// Why this node must not be made primary now.
     private func vetoes(_ report: NodeReport) -> [NodeReport.Veto] {
         var vetoes: [NodeReport.Veto] = []
+        switch state.role {
+        case .primary: vetoes.append(.isPrimary)
+        case .undecided: vetoes.append(.undecided)
+        case .replica: break
+        }
         if state.engine == nil {
             vetoes.append(.init(code: "empty", detail: "the node has no state yet"))
         }
@@ -131,6 +136,7 @@ extension Node {
         if report.hasAlarm(.catalogDiffers) {
             vetoes.append(.catalogDiffers)
         }
+        if report.hasAlarm(.historyDamaged) { vetoes.append(.historyDamaged) }
         if report.running?.state == .detached {
             vetoes.append(.init(code: "detached", detail: "the node is not in the topology"))
         }
