@@ -47,6 +47,8 @@ public final class Node: Sendable {
     let heldUp = Monitor<MonotonicTime?>(nil)
     /// When the newest topology document came with an entry.
     let topologyAppliedAt = Monitor<MonotonicTime?>(nil)
+    /// Since when this node has known of the newest document.
+    let documentKnown = Monitor<(version: TopologyVersion, at: MonotonicTime)?>(nil)
     /// When a handover to this node was first heard of.
     let handoverHeardAt = Monitor<(version: TopologyVersion, at: MonotonicTime)?>(nil)
     let startedAt = MonotonicTime.now()

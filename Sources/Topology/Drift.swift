@@ -39,7 +39,7 @@ public struct DriftItem: Equatable, Sendable {
         case .orphanLink: "its source ends it as soon as it has heard of this generation"
         case .missingLink: "the replica tries again by itself, at least every 5 s"
         case .wrongUpstream:
-            "the replica moves as soon as it has heard of this generation; one that follows by a claim of its own does so at the next change of its upstream"
+            "the replica moves as soon as it has heard of this generation; one that follows by a claim of its own does so when its upstream is set once more, be it to the same node"
         case .roleDiffers: "the node changes its role as soon as it has heard of this generation"
         case .generationBehind: "it is told each second"
         case .nodeUnknown:
@@ -67,12 +67,13 @@ extension TopologyDocument {
     /// seen. Of an unreachable node only its links are compared, as their other ends see them.
     ///
     /// `observations` holds at most one for each node, outsiders included. `links` are those that
-    /// run at any node, as far as known; the replicas' own word in `observations` is added to them.
+    /// run at any node, as far as known; the replicas' own word in `observations` is added to them. Of
+    /// the nodes in `unseen`, which have not been looked at since this document is known, nothing is said.
     public func drift(
-        observations: [NodeObservation], links: [LinkObservation]
+        observations: [NodeObservation], links: [LinkObservation], unseen: Set<NodeNumber> = []
     ) -> [DriftItem] {
         var comparison = DriftComparison(document: self, observations: observations, links: links)
-        for node in nodes { comparison.compare(node) }
+        for node in nodes where !unseen.contains(node.number) { comparison.compare(node) }
         comparison.compareOutsiders()
         comparison.findOrphans()
         return comparison.items.sorted {
@@ -110,7 +111,7 @@ private struct DriftComparison {
         guard let seen, seen.isReachable else {
             // Whoever has no role is not waited for.
             guard role != nil else { return }
-            return add(.nodeUnreachable, node.number, absence(seen))
+            return add(.nodeUnreachable, node.number, absence(of: node, seen))
         }
         guard seen.isSameLineage != false else {
             return add(
@@ -128,10 +129,12 @@ private struct DriftComparison {
         }
     }
 
-    private func absence(_ seen: NodeObservation?) -> String {
-        guard let seen else { return "has not been asked yet" }
+    private func absence(of node: NodeRecord, _ seen: NodeObservation?) -> String {
+        guard let seen else { return "has not been asked at \(node.address) yet" }
         let at = seen.observedAt.rfc3339
-        return seen.wasHeard ? "last answered at \(at)" : "has never answered; last asked at \(at)"
+        return seen.wasHeard
+            ? "last answered at \(at)"
+            : "has not answered at \(node.address) yet; last asked at \(at)"
     }
 
     private mutating func compareLink(

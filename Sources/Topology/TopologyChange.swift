@@ -76,9 +76,12 @@ extension TopologyDocument {
 
     /// Gives a node another address, another upstream, or both in one generation. A node without
     /// a role that gets an upstream becomes a replica.
+    ///
+    /// With `endsClaim` there is a next generation though nothing differs: a claim ends with the first
+    /// document that is newer than the one it was made against.
     public func updating(
         _ node: NodeNumber, address: NodeAddress? = nil, upstream: NodeNumber? = nil,
-        note: ChangeNote
+        endsClaim: Bool = false, note: ChangeNote
     ) -> Result<TopologyChange, TopologyFaults> {
         guard let at = nodes.firstIndex(where: { $0.number == node }) else {
             return .failure(unknown(node))
@@ -92,7 +95,7 @@ extension TopologyDocument {
             request.replicas.replaceSubrange(index..<min(index + 1, replicas.count), with: [wanted])
         }
         return edited(
-            request, note: note,
+            request, note: note, isRenewed: endsClaim,
             members: ["address": "/address", "node": "/upstream", "upstream": "/upstream"])
     }
 
@@ -167,26 +170,29 @@ extension TopologyDocument {
     /// the document is in the request; a fault that it has no member for is one of the whole.
     private func edited(
         _ request: TopologyRequest, nextNumber: NodeNumber = NodeNumber(rawValue: 1),
-        note: ChangeNote, members: [String: String]
+        note: ChangeNote, isRenewed: Bool = false, members: [String: String]
     ) -> Result<TopologyChange, TopologyFaults> {
         var request = request
         request.reason = note.reason
-        return content(request, reign: reign, nextNumber: nextNumber, note: note, moreFaults: [])
-            .mapError { faults in
-                TopologyFaults(
-                    faults.all.map { fault in
-                        var fault = fault
-                        let member = fault.pointer.split(separator: "/").last.map(String.init)
-                        fault.pointer = member.flatMap { members[$0] } ?? ""
-                        return fault
-                    })
-            }
+        return content(
+            request, reign: reign, nextNumber: nextNumber, note: note, isRenewed: isRenewed,
+            moreFaults: []
+        )
+        .mapError { faults in
+            TopologyFaults(
+                faults.all.map { fault in
+                    var fault = fault
+                    let member = fault.pointer.split(separator: "/").last.map(String.init)
+                    fault.pointer = member.flatMap { members[$0] } ?? ""
+                    return fault
+                })
+        }
     }
 
     /// The one place where a next document is made: rules, numbers, comparison.
     private func content(
         _ request: TopologyRequest, reign next: Reign, nextNumber: NodeNumber, note: ChangeNote,
-        moreFaults: [TopologyFault]
+        isRenewed: Bool = false, moreFaults: [TopologyFault]
     ) -> Result<TopologyChange, TopologyFaults> {
         var faults = moreFaults + DocumentRules.faults(in: request)
         let named = numbered(request.nodes, from: nextNumber, faults: &faults)
@@ -203,7 +209,9 @@ extension TopologyDocument {
             },
             minInSyncReplicas: request.minInSyncReplicas, nodes: named,
             note: ChangeNote(at: note.at, by: note.by, reason: request.reason))
-        if next == reign && document.hasSameContent(as: self) { return .success(.unchanged) }
+        if next == reign && document.hasSameContent(as: self) && !isRenewed {
+            return .success(.unchanged)
+        }
         return .success(.changed(document))
     }
 

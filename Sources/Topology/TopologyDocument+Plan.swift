@@ -10,7 +10,9 @@ extension TopologyDocument {
         for next: TopologyDocument, observations: [NodeObservation], facts: PlanningFacts,
         move: PrimaryMove? = nil
     ) -> TopologyPlan {
-        guard !hasSameContent(as: next) || move != nil else { return TopologyPlan() }
+        guard !hasSameContent(as: next) || next.generation > generation || move != nil else {
+            return TopologyPlan()
+        }
         var computation = PlanComputation(
             current: self, next: next, observations: observations, facts: facts, move: move)
         computation.run()

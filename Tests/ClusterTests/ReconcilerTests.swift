@@ -152,4 +152,58 @@ extension JSONObject {
             self[list] = .array(kept)
         }
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a claim ends when the upstream is set once more, to the same`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (primary, node) = (cluster[0].client, cluster[2].client)
+        _ = try node.claim("n2").expecting(200)
+        try poll(within: .seconds(5), for: "the primary knows of the claim") {
+            try primary.node("n3").claimedUpstream == "n2" ? true : nil
+        }
+        let before = try primary.get("/v1/topology")["generation"]?.integerValue ?? 0
+        let body: JSONValue = ["upstream": "n1"]
+        let answer = try primary.ask("PATCH", "/v1/nodes/n3", json: body).expecting(200)
+        #expect(answer["configured"]?["upstream"] == "n1")
+        let after = try primary.get("/v1/topology").expecting(200)
+        #expect(after["generation"]?.integerValue == before + 1, "a claim ends with the log")
+        try primary.waitUntilInSync()
+        #expect(try primary.get("/v1/sync?wait=converged&timeout=5s").status == 200)
+        let view = try node.node()
+        #expect(view.claimedUpstream == nil && view.upstream == "n1", "\(view.json)")
+        #expect(try node.node().fullSyncs == 1)
+        try poll(within: .seconds(5), for: "the primary knows that it is over") {
+            try primary.node("n3").claimedUpstream == nil ? true : nil
+        }
+        _ = try primary.ask("PATCH", "/v1/nodes/n3", json: body).expecting(200)
+        #expect(try primary.get("/v1/topology").etag == after.etag, "there is nothing to end")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `no node calls different what it saw before the change`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let primary = cluster[0].client
+        for round in 0..<5 {
+            let upstream: JSONValue = round.isMultiple(of: 2) ? "n2" : "n1"
+            let body: JSONValue = ["upstream": upstream]
+            _ = try primary.ask("PATCH", "/v1/nodes/n3", json: body).expecting(200)
+            try cluster[2].client.waitUntilState("streaming", within: 5)
+            try poll(within: .seconds(5), for: "it streams from there") {
+                try cluster[2].client.node().upstream == upstream.stringValue ? true : nil
+            }
+            let deadline = MonotonicTime.now() + .milliseconds(1_200)
+            let changed = try #require(primary.get("/v1/topology")["changed_at"]?.stringValue)
+            while MonotonicTime.now() < deadline {
+                for node in cluster.nodes {
+                    let drift = try node.client.get("/v1/topology/drift").expecting(200)
+                    for item in drift["items"]?.arrayValue ?? [] {
+                        // What differs was seen after the change, or it is no difference.
+                        #expect(item["kind"] != "generation-behind", "\(changed): \(drift)")
+                    }
+                }
+                rest(.milliseconds(50))
+            }
+        }
+        #expect(try primary.get("/v1/sync?wait=converged&timeout=5s").status == 200)
+    }
 }

@@ -43,6 +43,20 @@ import Topology
                 links: [link(1, 2)]) == [])
     }
 
+    @Test func `of a node that was not looked at since the document is known nothing is said`()
+        throws
+    {
+        let document = try document([2: 1])
+        var old = replica(2, nil, .backoff)
+        old.version = TopologyVersion(reign: version.reign, generation: Generation(11))
+        func kinds(unseen: Set<NodeNumber>) -> [String] {
+            document.drift(observations: [primary(), old], links: [], unseen: unseen)
+                .map(\.kind.rawValue)
+        }
+        #expect(kinds(unseen: []).contains("missing-link"))
+        #expect(kinds(unseen: [number(2)]) == [])
+    }
+
     @Test func `a link that is not configured is an orphan, whoever runs it`() throws {
         let document = try document([2: 1])
         #expect(

@@ -33,6 +33,65 @@ import Topology
         #expect(plan.isNoOp)
     }
 
+    @Test func `what ends a claim is one generation more and nothing else`() throws {
+        let current = try document([2: 1])
+        let change = current.updating(number(2), upstream: number(1), endsClaim: true, note: note)
+        let next = try change.changed()
+        #expect(next.generation == current.generation.next)
+        #expect(next.hasSameContent(as: current))
+        #expect(
+            steps(current.plan(for: change, observations: [], facts: facts))
+                == ["- append-topology"])
+        #expect(
+            current.updating(number(2), upstream: number(1), note: note) == .success(.unchanged))
+    }
+
+    @Test func `a node that comes back with this history goes on from where it stands`() throws {
+        let current = try document([2: 1])
+        let next = try current.addingReplica(
+            try #require(NodeName("x")), at: try #require(NodeAddress("http://x:1")),
+            number: number(3), upstream: number(1), note: note
+        ).changed()
+        func plan(_ history: ComparedHistory?) -> TopologyPlan {
+            var back = seen(3, .detached)
+            back.history = history
+            return current.plan(for: next, observations: [back], facts: facts)
+        }
+        #expect(steps(plan(.shared)) == ["- append-topology", "x add-node", "x start-link"])
+        #expect(risks(plan(.shared)) == ["x link-restarts"])
+        let reasons: [(ComparedHistory?, String)] = [
+            (.absent, "(empty)"), (.notRetained, "(position-not-retained)"),
+            (.differs, "(history-diverged)"), (nil, "not looked at"),
+        ]
+        for (history, reason) in reasons {
+            let risk = try #require(plan(history).risks.first)
+            #expect(risk.code == .fullSyncRequired && risk.detail.contains(reason), "\(risk)")
+        }
+    }
+
+    @Test func `a failover beside a primary that answers is warned of before all else`() throws {
+        let current = try document([2: 1, 3: 1])
+        let next = try current.movingPrimary(
+            to: number(2), reign: Reign(term: 99, holder: number(2)), note: note
+        ).changed()
+        let names = try [1, 2, 3].map { try #require(current.node(numbered: number($0))).name }
+        let outlook = FailoverOutlook(
+            promisers: [names[1], names[0]], promisesNeeded: 3, silent: [names[2]],
+            loss: PossibleLoss(entries: nil, bytes: nil, unheardSeconds: nil))
+        let observations = [seen(1), seen(2), seen(3, reachable: false)]
+        let plan = current.plan(
+            for: next, observations: observations, facts: facts, move: .failover(outlook))
+        #expect(plan.risks.first?.code == .primaryAnswers)
+        #expect(plan.risks.first?.remedy.contains("switchover") == true)
+        #expect(plan.risks.count { $0.code == .nodeUnreachable && $0.node == names[2] } == 1)
+        var gone = outlook
+        gone.promisers = [names[1]]
+        gone.silent = [names[0], names[2]]
+        let needed = current.plan(
+            for: next, observations: observations, facts: facts, move: .failover(gone))
+        #expect(!needed.risks.contains { $0.code == .primaryAnswers })
+    }
+
     @Test func `faults block`() throws {
         let current = try document([2: 1])
         let plan = current.plan(

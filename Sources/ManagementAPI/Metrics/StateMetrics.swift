@@ -39,7 +39,7 @@ extension MetricsText {
                     Double(alarms.count { $0.code == code.rawValue })
                 )
             })
-        let drift = node.driftItems().map(\.item.kind)
+        let drift = node.driftReport().items.map(\.item.kind)
         family(
             "convoy_drift_items", "gauge",
             "Where what runs differs from what is configured, by kind.",

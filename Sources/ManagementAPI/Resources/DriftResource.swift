@@ -9,12 +9,13 @@ enum DriftResource {
     static let routes: [Route] = [Route(.get, "/v1/topology/drift", .clusterRead, get)]
 
     private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
-        let items = call.node.driftItems()
+        let drift = call.node.driftReport()
         return .response(
             .json([
-                "converged": .bool(items.isEmpty),
+                "converged": .bool(drift.isConverged),
+                "unseen": .array(drift.unseen.map { .string($0.rawValue) }),
                 "items": .array(
-                    items.map { item, since in
+                    drift.items.map { item, since in
                         [
                             "kind": .string(item.kind.rawValue), "node": .string(item.node),
                             "since": .string(since.rfc3339),

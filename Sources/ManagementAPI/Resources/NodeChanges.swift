@@ -140,6 +140,7 @@ enum NodeChanges {
         if let failure = call.node.earlyRefusal(needsSpace: false) { throw call.problem(failure) }
         let member = try call.member()
         let reason = try call.changeReason()
+        let endsClaim = upstream != nil && call.node.hasClaim(member.number)
         @Sendable func make(
             _ document: TopologyDocument, _ next: NodeNumber, _ note: ChangeNote
         ) -> Result<TopologyChange, TopologyFaults> {
@@ -152,7 +153,8 @@ enum NodeChanges {
                 }
                 parent = record.number
             }
-            return document.updating(member.number, address: address, upstream: parent, note: note)
+            return document.updating(
+                member.number, address: address, upstream: parent, endsClaim: endsClaim, note: note)
         }
         if let address, let refusal = call.node.refusal(of: address) {
             guard isDryRun else { throw Problem(.addressNotAllowed(refusal)) }

@@ -58,7 +58,7 @@ final class Maintenance: Sendable {
         repeating("ticker", Maintenance.beat) { node.source.tick(at: .now()) }
         repeating("alarms", Maintenance.alarmPeriod) {
             node.checkAlarms()
-            node.driftItems()
+            node.driftReport()
         }
         repeating("log-sync", Maintenance.period) { [self] in syncLog(node) }
         repeating("housekeeping", Maintenance.period) { [self] in

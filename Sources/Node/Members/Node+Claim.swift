@@ -1,4 +1,4 @@
-import Log
+public import Log
 import Platform
 import Replication
 public import Topology
@@ -27,6 +27,11 @@ extension Node {
             }
         }
         if !isQueued { completion(.failure(.failed("the node is stopping"))) }
+    }
+
+    /// Whether that node follows another upstream by a claim, as last heard.
+    public func hasClaim(_ number: NodeNumber) -> Bool {
+        peers.observation(of: number)?.status?.report.running?.claim != nil
     }
 
     /// What a claim of that upstream is made of, or why there is none.

@@ -228,7 +228,7 @@ final class OperationTracker: Sendable {
     private func evaluateRollback(
         _ record: OperationRecord, _ node: Node, at now: UnixMilliseconds
     ) {
-        let drift = node.driftItems()
+        let drift = node.driftReport()
         let deadline = UnixMilliseconds(
             rawValue: record.createdAt.rawValue
                 + UInt64(OperationTracker.adoptionPatience.wholeMilliseconds))
@@ -236,7 +236,7 @@ final class OperationTracker: Sendable {
             guard var course = tracked.byID[record.id], !course.isEnding else { return .goesOn }
             course.enter("converge", deadline: deadline, at: now)
             tracked.byID[record.id] = course
-            if drift.isEmpty { return .succeeded }
+            if drift.isConverged { return .succeeded }
             guard now > deadline else { return .goesOn }
             return .failed(
                 code: "not-converged",

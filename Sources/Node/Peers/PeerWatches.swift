@@ -57,6 +57,11 @@ final class PeerWatches: Sendable {
     /// Asks a peer again at once.
     func poke(_ number: NodeNumber) { watches.withLock { $0[number] }?.poke() }
 
+    /// Asks a peer again that was just told of a document: once for each.
+    func pokeOnce(_ number: NodeNumber, about version: TopologyVersion) {
+        watches.withLock { $0[number] }?.pokeOnce(about: version)
+    }
+
     func pokeAll() {
         for watch in watches.withLock({ Array($0.values) }) { watch.poke() }
     }
@@ -88,6 +93,10 @@ final class PeerWatch: Sendable {
 
     private struct State {
         var observation: PeerObservation?
+        /// Of the document that it was told of last.
+        var toldVersion: TopologyVersion?
+        /// When the call under way began.
+        var openSince: MonotonicTime?
         var removal: Removal?
         var isPoked = false
         var isStopping = false
@@ -130,6 +139,14 @@ final class PeerWatch: Sendable {
     }
 
     func poke() { state.update { $0.isPoked = true } }
+
+    func pokeOnce(about version: TopologyVersion) {
+        state.update { state in
+            guard state.toldVersion != version else { return }
+            state.toldVersion = version
+            state.isPoked = true
+        }
+    }
 
     /// Returns at once; a call under way is cancelled.
     func stop() {

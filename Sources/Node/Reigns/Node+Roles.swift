@@ -16,6 +16,7 @@ extension Node {
         case .replica(let session): reconcileReplica(session)
         }
         if let document = state.document {
+            noteDocument(document)
             source.enforce(document)
             peers.watch(document, except: state.facts.number, by: self)
         }

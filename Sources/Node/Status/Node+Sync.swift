@@ -1,8 +1,8 @@
 import Engine
 import Log
-public import Platform
+import Platform
 import Replication
-public import Topology
+import Topology
 
 extension Node {
     /// Whether data is safe, as this node knows it. Never waits.
@@ -21,7 +21,7 @@ extension Node {
             inSync: primary != nil && synced.count == replicas.count,
             inSyncReplicas: synced.count, configuredReplicas: replicas.count,
             primary: primaryName, term: document?.reign.term, generation: document?.generation,
-            converged: driftItems().isEmpty, writable: obstacles.isEmpty,
+            converged: driftReport().isConverged, writable: obstacles.isEmpty,
             writeObstacles: obstacles, position: primary?.position,
             logFirst: engine?.log.first, logLast: engine?.log.last.index,
             logBytes: engine?.log.bytes,
@@ -69,77 +69,6 @@ extension Node {
             else { return false }
         }
         return inSyncRule(self.report(), document)?.holds(for: report) ?? false
-    }
-
-    // MARK: - Configured beside running
-
-    /// Where what runs differs from what is configured, each with the time since when. Looked for
-    /// twice a second, whether or not anybody asks, so that the times are right.
-    @discardableResult
-    public func driftItems() -> [(item: DriftItem, since: UnixMilliseconds)] {
-        guard let document = state.document else { return [] }
-        let now = UnixMilliseconds.now()
-        if let item = ownAbsence(document) { return drift.dated([item]) }
-        var observations: [NodeObservation] = []
-        for record in document.nodes {
-            if let observation = observation(of: record, now) { observations.append(observation) }
-        }
-        return drift.dated(document.drift(observations: observations, links: runningLinks()))
-    }
-
-    /// A node outside the topology looks at nobody, so it can tell of itself alone.
-    private func ownAbsence(_ document: TopologyDocument) -> DriftItem? {
-        guard let own = state.facts.number, document.node(numbered: own)?.name != name else {
-            return nil
-        }
-        return DriftItem(
-            kind: .nodeUnknown, number: own, node: name.rawValue,
-            detail:
-                "this node is not in the topology, and looks at no other: ask a node that is")
-    }
-
-    private func observation(
-        of record: NodeRecord, _ now: UnixMilliseconds
-    ) -> NodeObservation? {
-        if record.number == state.facts.number {
-            let own = report()
-            return NodeObservation(
-                number: record.number, name: record.name, isReachable: true, isSameLineage: true,
-                role: own.running?.role, state: own.running?.state,
-                upstream: session?.upstream.number, version: state.document?.version,
-                applied: own.position?.index,
-                catalogAgrees: own.hasAlarm(.catalogDiffers) ? false : nil, observedAt: now)
-        }
-        guard let seen = peers.observation(of: record.number) else { return nil }
-        let status = seen.status
-        let upstream = status?.report.running?.upstream
-            .flatMap(NodeName.init(_:)).flatMap { state.document?.node(named: $0)?.number }
-        return NodeObservation(
-            number: record.number, name: status.flatMap { NodeName($0.name) },
-            isReachable: seen.isReachable,
-            isSameLineage: status.map { $0.lineage == state.lineage },
-            role: status?.report.running?.role, state: status?.report.running?.state,
-            upstream: upstream, version: status?.document?.version,
-            applied: status?.extent.position.index,
-            catalogAgrees: catalogDiffers(record.number, status?.report) ? false : nil,
-            observedAt: seen.heardAt ?? seen.askedAt, wasHeard: seen.heardAt != nil)
-    }
-
-    /// By what this node has found, or the other one says of itself.
-    private func catalogDiffers(_ number: NodeNumber, _ told: NodeReport?) -> Bool {
-        ownAlarms(of: number).contains { $0.code == AlarmCode.catalogDiffers.rawValue }
-            || told?.hasAlarm(.catalogDiffers) == true
-    }
-
-    private func runningLinks() -> [LinkObservation] {
-        guard let own = state.facts.number else { return [] }
-        var links = source.links().map { LinkObservation(source: own, replica: $0.replica) }
-        if let session, let word = RunningState(rawValue: session.status.state.rawValue),
-            word.hasLink
-        {
-            links.append(LinkObservation(source: session.upstream.number, replica: own))
-        }
-        return links
     }
 
     // MARK: - Readiness
