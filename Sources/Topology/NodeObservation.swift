@@ -25,6 +25,17 @@ public enum RunningState: String, CaseIterable, Sendable {
     }
 }
 
+/// How the history of a node that shall follow compares with the primary's log, where both were looked at.
+public enum ComparedHistory: Equatable, Sendable {
+    /// It has none of this cluster.
+    case absent
+    /// The log goes on from where it stands.
+    case shared
+    case notRetained
+    /// What only it has goes to `diverged/`.
+    case differs
+}
+
 /// What was last seen of a node. Never blocks and never changes configuration; what is unknown
 /// is nil.
 public struct NodeObservation: Equatable, Sendable {
@@ -44,6 +55,8 @@ public struct NodeObservation: Equatable, Sendable {
     /// Whether its catalog digest equals the primary's at the newest catalog index that both know.
     public var catalogAgrees: Bool?
     public var freeBytes: UInt64?
+    /// Nil: nobody compared.
+    public var history: ComparedHistory?
     /// How far behind the primary, by what it has applied.
     public var lag: ObservedLag?
     /// The most that it takes of a full sync; nil: no limit, or unknown.

@@ -60,6 +60,7 @@ extension PlanComputation {
             )
         }
         step(.openReign, candidate, "by an entry on its disk; the old primary is fenced")
+        warnOfPrimary(candidate, outlook)
         for silent in outlook.silent {
             guard let record = current.node(named: silent) else { continue }
             risk(
@@ -71,6 +72,20 @@ extension PlanComputation {
         risk(
             .dataLoss, candidate, "what only nodes have that do not answer is lost",
             loss.evidence, "start \(FailoverOutlook.either(outlook.silent)) before")
+    }
+
+    /// Nobody should depose a primary that answers without knowing that it does.
+    private mutating func warnOfPrimary(_ candidate: NodeRecord, _ outlook: FailoverOutlook) {
+        guard let primary = current.node(numbered: current.primary),
+            outlook.promisers.contains(primary.name), candidate.number != primary.number
+        else { return }
+        var evidence = age(of: primary.number)
+        evidence += lagEvidence(observed[candidate.number]?.lag)
+        let answers = "the primary \(primary.name) answers: a failover deposes it"
+        risk(
+            .primaryAnswers, primary,
+            "\(answers), and what it writes before it has heard of that may be set aside",
+            evidence, "POST /v1/topology/switchover at \(primary.name), which loses nothing")
     }
 
     private mutating func lookAtCandidate(_ candidate: NodeRecord) {

@@ -71,7 +71,7 @@ struct PlanComputation {
         case (nil, let after?):
             step(.startLink, node, "it follows \(next.label(of: after))")
             if current.node(numbered: node.number) == nil {
-                expectFullSync(of: node)
+                expectArrival(of: node, from: after)
             } else {
                 expectRestart(of: node, from: after)
             }
@@ -88,12 +88,24 @@ struct PlanComputation {
         }
     }
 
-    /// A node that is taken in always begins with a full sync.
-    private mutating func expectFullSync(of node: NodeRecord) {
+    /// A node that is taken in begins with a full sync, unless it has this history still.
+    private mutating func expectArrival(of node: NodeRecord, from upstream: NodeNumber) {
+        let why: String
+        switch observed[node.number]?.history {
+        case .shared: return expectRestart(of: node, from: upstream)
+        case .absent: why = "it has no state of this cluster (empty)"
+        case .notRetained:
+            why = "the entries that it needs are no longer retained (position-not-retained)"
+        case .differs:
+            why =
+                "its history is not this one; what only it has is set aside in diverged/ (history-diverged)"
+        case nil:
+            why =
+                "it was not looked at: unless it has this cluster's history still, it needs everything (empty)"
+        }
         step(.fullSync, node, "then the log, until it has everything")
         transferEverything(
-            to: node, "it has no state of this cluster (empty)",
-            remedy: "add it when the primary has disk and network to spare")
+            to: node, why, remedy: "add it when the primary has disk and network to spare")
     }
 
     /// What a full sync costs, and whether there is room for it.
@@ -161,6 +173,10 @@ struct PlanComputation {
                     age(of: seen.number), "adopt it with POST /v1/nodes")
             }
             if isUnreachable(seen.number) {
+                // A failover has told of the silent ones already.
+                guard !plan.risks.contains(where: { $0.is(.nodeUnreachable, of: seen) }) else {
+                    continue
+                }
                 risk(
                     .nodeUnreachable, seen, "it does not answer", age(of: seen.number),
                     "start it, or correct its address")
@@ -213,5 +229,11 @@ extension PlanComputation {
             code, node?.name, detail, evidence: evidence, remedy: remedy)
         // Several children may lead to the same upstream.
         if !plan.risks.contains(finding) { plan.risks.append(finding) }
+    }
+}
+
+extension TopologyPlan.Finding {
+    fileprivate func `is`(_ code: Code, of node: NodeRecord) -> Bool {
+        self.code == code && self.node == node.name
     }
 }

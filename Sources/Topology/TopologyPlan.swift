@@ -67,6 +67,7 @@ public struct TopologyPlan: Equatable, Sendable {
             public static let staleObservation = Code(rawValue: "stale-observation")
             public static let upstreamNotStreaming = Code(rawValue: "upstream-not-streaming")
             public static let diskSpace = Code(rawValue: "disk-space")
+            public static let primaryAnswers = Code(rawValue: "primary-answers")
             public static let dataLoss = Code(rawValue: "data-loss")
         }
 

@@ -189,6 +189,66 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)))
+    func `a node that comes back is planned to go on from where it stands, and does so`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let (primary, node) = (cluster[0].client, cluster[1])
+        _ = try primary.put(Path.key("k"), [1]).expecting(201)
+        try primary.waitUntilInSync()
+        let generation = try #require(primary.get("/v1/topology")["generation"]?.integerValue)
+        _ = try primary.delete("/v1/nodes/n2").expecting(200)
+        try node.client.waitUntilState("detached", within: 5)
+        _ = try primary.put(Path.key("k"), [2]).expecting(204)
+
+        let add = Ask("POST", "/v1/nodes", ["address": .string(node.address)], at: primary)
+        let back = Ask(
+            "POST", "/v1/topology/rollback", ["to_generation": .integer(generation)], at: primary)
+        for ask in [add, back] {
+            let plan = try ask.plan()
+            #expect(codes(plan["steps"]) == ["append-topology", "add-node", "start-link"])
+            #expect(codes(plan["risks"]) == ["link-restarts"], "\(plan)")
+            #expect(codes(plan["blockers"]) == [])
+        }
+        let began = try back.make().expecting(202)
+        try primary.waitUntilDone(try #require(began["id"]?.stringValue))
+        try primary.waitUntilInSync()
+        #expect(try node.client.node().fullSyncs == 1, "as it was planned")
+
+        // One that is not there can be planned, too.
+        _ = try primary.delete("/v1/nodes/n2").expecting(200)
+        try node.client.waitUntilState("detached", within: 5)
+        node.kill()
+        let blind = try back.plan()
+        #expect(Set(codes(blind["risks"])) == ["full-sync-required", "node-unreachable"])
+        let why = risk("full-sync-required", blind)?["detail"]?.stringValue ?? ""
+        #expect(why.contains("not looked at"), "\(blind)")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a failover is planned as it would be refused, also beside nodes that hang`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (primary, heir) = (cluster[0], cluster[1])
+        let ask = Ask(
+            "POST", "/v1/topology/failover", ["to": "n2", "reason": "a test"], at: heir.client)
+        let healthy = try ask.plan()
+        let warning = healthy["risks"]?.arrayValue?.first
+        #expect(warning?["code"] == "primary-answers", "\(healthy)")
+        #expect(warning?["remedy"]?.stringValue?.contains("/v1/topology/switchover") == true)
+        #expect(codes(healthy["blockers"]) == [])
+
+        primary.pause()
+        let plan = try ask.plan()
+        #expect(codes(plan["blockers"]) == ["data-loss-possible"], "\(plan)")
+        let silent = plan["risks"]?.arrayValue?.filter { $0["code"] == "node-unreachable" } ?? []
+        #expect(silent.map { $0["node"]?.stringValue } == ["n1"], "\(plan)")
+        #expect(risk("primary-answers", plan) == nil)
+        let refused = try ask.make()
+        #expect(refused.status == 409 && refused.problem == "data-loss-possible", "\(refused)")
+        primary.resume()
+        try primary.client.waitUntilInSync()
+        #expect(try primary.client.node().role == "primary", "nothing was done")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
     func `a plan tells what is wrong with a candidate, and what a failover may lose`() throws {
         let cluster = try TestCluster(nodes: 3)
         let (primary, heir) = (cluster[0], cluster[1])

@@ -40,7 +40,16 @@ enum RollbackResource {
         ) -> Result<TopologyChange, TopologyFaults> {
             document.restoring(old, nextNumber: next, note: note)
         }
-        if isDryRun { return try call.plan(make) }
+        if isDryRun {
+            call.node.planLooking(make) { result in
+                switch result {
+                case .success(let plan?): call.respond(DryRun.answer(plan))
+                case .success(nil): call.respond(call.problem(.notReady))
+                case .failure(let failure): call.respond(call.problem(failure))
+                }
+            }
+            return .later
+        }
         let header = try call.changeReason()
         return try call.beginOperation { id in
             begin(call, id, make, reason: reason ?? header)

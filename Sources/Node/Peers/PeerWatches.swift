@@ -54,6 +54,13 @@ final class PeerWatches: Sendable {
         watches.withLock { $0[number] }?.observation
     }
 
+    /// Whether a peer is counted on to answer: it did so the last time, or was never asked, and no
+    /// question to it has been open for longer than `patience`.
+    func answers(_ number: NodeNumber, within patience: Duration) -> Bool {
+        guard let watch = watches.withLock({ $0[number] }) else { return true }
+        return watch.observation?.isReachable != false && watch.openFor < patience
+    }
+
     /// Asks a peer again at once.
     func poke(_ number: NodeNumber) { watches.withLock { $0[number] }?.poke() }
 
@@ -117,6 +124,10 @@ final class PeerWatch: Sendable {
     }
 
     var observation: PeerObservation? { state.withLock { $0.observation } }
+    /// For how long a question to it has been open; zero when none is.
+    var openFor: Duration {
+        state.withLock { $0.openSince }.map { MonotonicTime.now() - $0 } ?? .zero
+    }
     var removal: Removal? { state.withLock { $0.removal } }
 
     func setRemoval(_ removal: Removal?) { state.withLock { $0.removal = removal } }
@@ -176,6 +187,7 @@ final class PeerWatch: Sendable {
     private func visit(_ node: Node, _ client: PeerClient) {
         let askedAt = UnixMilliseconds.now()
         let asked = MonotonicTime.now()
+        state.withLock { $0.openSince = asked }
         do throws(PeerError) {
             let answer = try client.call("GET", "/replication/topology")
             guard let status = PeerStatus(json: answer) else {
@@ -206,6 +218,7 @@ final class PeerWatch: Sendable {
             var observation = state.observation ?? PeerObservation(askedAt: .now())
             body(&observation)
             state.observation = observation
+            state.openSince = nil
         }
     }
 }

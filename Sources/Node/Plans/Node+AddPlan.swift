@@ -37,9 +37,8 @@ extension Node {
         }
         let number = document.nextNumber(
             after: NodeNumber(rawValue: engine?.state.catalog.nextNodeNumber ?? 1))
-        var found = status.report.planningObservation(as: number, in: document, at: .now())
+        var found = observation(of: status, as: number, in: document)
         found.isSameLineage = nil
-        found.upstream = nil
         let plan = self.plan(found: [found]) { document, number, note in
             Node.adding(name, at: address, number: number, upstream: upstream, to: document, note)
         }

@@ -65,8 +65,8 @@ extension Node {
         )
     }
 
-    /// By who answered lately; who was not asked yet counts as answering. Nil for a node that has no
-    /// role, whose failover is a fork.
+    /// By who answers, as far as is known now: plans, refusals and operations judge by this alone. Nil
+    /// for a node that has no role, whose failover is a fork.
     var knownOutlook: FailoverOutlook? {
         guard let number = state.facts.number, let document = state.document,
             state.ownRole(in: document) != nil
@@ -81,24 +81,26 @@ extension Node {
     func lookAround(_ document: TopologyDocument, _ number: NodeNumber) -> FailoverOutlook {
         let askedAt = MonotonicTime.now()
         peers.pokeAll()
-        let deadline = askedAt + Node.promiseTimeout
+        // Whoever is poked while it is being asked is asked once more.
+        let deadline = askedAt + Node.promiseTimeout + .milliseconds(50)
         let others = document.peers(of: number)
-        func heard(_ record: NodeRecord) -> PeerObservation? {
-            peers.observation(of: record.number).flatMap { $0.asked >= askedAt ? $0 : nil }
+        func isHeard(_ record: NodeRecord) -> Bool {
+            peers.observation(of: record.number).map { $0.asked >= askedAt } ?? false
+                || !peers.answers(record.number, within: Node.promiseTimeout)
         }
         let pause = Monitor(())
-        while MonotonicTime.now() < deadline, !others.allSatisfy({ heard($0) != nil }) {
+        while MonotonicTime.now() < deadline, !others.allSatisfy(isHeard) {
             _ = pause.wait(until: .now() + .milliseconds(10)) { _ -> Void? in nil }
         }
-        return outlook(document, number) { heard($0)?.isReachable ?? false }
+        return outlook(document, number)
     }
 
-    private func outlook(
-        _ document: TopologyDocument, _ number: NodeNumber, _ answers: (NodeRecord) -> Bool
-    ) -> FailoverOutlook {
+    private func outlook(_ document: TopologyDocument, _ number: NodeNumber) -> FailoverOutlook {
         let others = document.peers(of: number)
-        let promisers = others.filter(answers)
-        let silent = others.filter { !answers($0) }
+        let promisers = others.filter { peers.answers($0.number, within: Node.promiseTimeout) }
+        let silent = others.filter { record in
+            !promisers.contains { $0.number == record.number }
+        }
         let decision = FailoverDecision(document, promises: promisers.count + 1)
         var outlook = FailoverOutlook(
             promisers: [name] + promisers.map(\.name), promisesNeeded: decision.promisesNeeded,
