@@ -34,6 +34,29 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)))
+    func `how far an operation has come is shown at every node, with the time of it`() throws {
+        let cluster = try TestCluster(nodes: 3)
+        let (primary, slow, other) = (cluster[0].client, cluster[1], cluster[2].client)
+        try primary.load(
+            (0..<400).map { (key: "k\($0)", value: SeededRandom.block($0, 1_000)) },
+            into: "default")
+        try primary.waitUntilInSync()
+        _ = try slow.client.limitFullSync(10_000).expecting(200)
+        let id = try begin("/v1/nodes/n2/resync", [:], at: primary)
+        for client in [primary, other] {
+            let told = try poll(within: .seconds(10), for: "its progress is shown") {
+                let told = try client.get("/v1/operations/\(id)").expecting(200)
+                return told["progress"]?["done"]?.integerValue.map { $0 > 0 } == true ? told : nil
+            }
+            #expect(steps(told.json) == ["succeeded", "running"], "\(told)")
+            #expect(told["observed_at"]?.stringValue != nil)
+            #expect(told["steps"]?[1]?["started_at"]?.stringValue != nil, "\(told)")
+        }
+        _ = try slow.client.limitFullSync(nil).expecting(200)
+        try primary.waitUntilDone(id)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
     func `a failover that came to nothing is told of by any node, with each rule`() throws {
         let cluster = try TestCluster(nodes: 3)
         let candidate = cluster[1].client

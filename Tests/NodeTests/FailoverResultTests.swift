@@ -10,7 +10,10 @@ import Topology
 @Suite struct FailoverResultTests {
     private let result = FailoverResult(
         node: "n2", term: 1_004, isExclusive: false, promisers: ["n2", "n4"], promisesNeeded: 4,
-        silent: [.init(node: "n1", divergedEntries: 2), .init(node: "n3", divergedEntries: nil)],
+        silent: [
+            .init(node: "n1", divergedEntriesBefore: 2),
+            .init(node: "n3", divergedEntriesBefore: nil),
+        ],
         tail: .init(node: "n4", entries: 7),
         acceptedLoss: PossibleLoss(entries: 3, bytes: 300, unheardSeconds: 1.5))
 
@@ -41,6 +44,15 @@ import Topology
         #expect(back?.isComplete == false, "of n3 nothing is known")
         let other = found(result, seen: ["n1": .init(divergedEntries: 0, term: 1_004)])
         #expect(other == nil, "another directory came back under its name")
+    }
+
+    @Test func `who never set anything aside has lost nothing, whatever was heard of it before`() {
+        var unheard = result
+        unheard.silent = [.init(node: "n1", divergedEntriesBefore: nil)]
+        let clean = found(unheard, seen: ["n1": .init(divergedEntries: 0, term: 1_004)])
+        #expect(clean?.entries == 0 && clean?.isComplete == true)
+        let some = found(unheard, seen: ["n1": .init(divergedEntries: 4, term: 1_004)])
+        #expect(some == nil, "it may have set them aside before")
     }
 
     @Test func `what a later failover cost is not this one's`() {
@@ -138,6 +150,31 @@ import Topology
             tracker.view(of: record).steps.map(\.state) == [
                 "succeeded", "unknown", "unknown", "unknown", "unknown",
             ])
+    }
+
+    @Test func `steps that another node runs are those that it tells, or unknown`() throws {
+        let tracker = OperationTracker()
+        let record = OperationRecord(
+            id: "op_1", type: "switchover", state: .running, subject: "n2",
+            createdAt: UnixMilliseconds(rawValue: 1_000), createdBy: "tester")
+        let blind = tracker.view(of: record)
+        #expect(blind.steps.map(\.state) == ["succeeded"] + Array(repeating: "unknown", count: 4))
+        #expect(blind.observedAt == nil)
+        #expect(tracker.view(of: record, runsHere: true).steps.last?.state == "pending")
+
+        var course = course()
+        course.enter(
+            "hold", deadline: UnixMilliseconds(rawValue: 9_000),
+            at: UnixMilliseconds(rawValue: 2_000))
+        let told = RelayedCourse(
+            id: "op_1", steps: course.steps, progress: .init(done: 1, total: nil, unit: "bytes"),
+            at: UnixMilliseconds(rawValue: 2_500))
+        let heard = try #require(RelayedCourse(json: told.json, at: told.at))
+        #expect(heard == told)
+        let view = tracker.view(of: record, relayed: heard)
+        #expect(view.steps == course.steps)
+        #expect(view.progress?.done == 1)
+        #expect(view.observedAt == told.at)
     }
 
     @Test func `a record reads back from node json as it was`() {

@@ -21,6 +21,7 @@ import Topology
         facts.fullSyncs = 3
         facts.partialSyncs = 4
         facts.divergedEntries = 5
+        facts.heardDiverged = [NodeNumber(rawValue: 3): 7]
         facts.requiresToken = true
         facts.fullSyncBytesPerSecondMax = 1_000_000
         facts.lastFullSync = NodeFacts.FinishedSync(

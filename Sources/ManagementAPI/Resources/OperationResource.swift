@@ -113,7 +113,8 @@ extension OperationView {
         [
             "id": .string(record.id), "type": .string(record.type),
             "state": .string(record.state.word), "node": .string(record.subject),
-            "steps": .array(steps.map(\.json)),
+            "steps": .array(steps.map(\.shown)),
+            "observed_at": .orNull(observedAt?.rfc3339),
             "progress": progress.map { progress in
                 [
                     "done": JSONValue(progress.done), "total": .orNull(progress.total),
@@ -145,7 +146,7 @@ extension OperationView {
 }
 
 extension OperationView.Step {
-    fileprivate var json: JSONValue {
+    fileprivate var shown: JSONValue {
         [
             "name": .string(name), "state": .string(state),
             "started_at": .orNull(startedAt?.rfc3339), "deadline_at": .orNull(deadlineAt?.rfc3339),

@@ -36,6 +36,9 @@ public struct NodeFacts: Equatable, Sendable {
     var staged: StagedSync?
     /// Entries that were taken out of this node's history and kept in `diverged/`.
     public var divergedEntries: UInt64 = 0
+    /// The same of other nodes, as last heard: what a failover cost is what a node that was silent in it
+    /// has set aside since, and it is silent by then.
+    var heardDiverged: [NodeNumber: UInt64] = [:]
     /// Of a full sync that this node receives; stands above what it was started with.
     public var fullSyncBytesPerSecondMax: UInt64?
     /// Operations of this node that the log does not have: those that run without the right to
@@ -124,6 +127,10 @@ extension NodeFacts {
                 ["incarnation": .string(staged.incarnation), "sync": staged.sync.fileJSON]
             } ?? .null,
             "diverged_entries": JSONValue(divergedEntries),
+            "heard_diverged": .object(
+                JSONObject(
+                    heardDiverged.sorted { $0.key < $1.key }
+                        .map { ("\($0.key)", JSONValue($0.value)) })),
             "full_sync_max_bytes_per_second": .orNull(fullSyncBytesPerSecondMax),
             "operations": .array(operations.map(\.fileJSON)),
         ]
@@ -153,6 +160,10 @@ extension NodeFacts {
         }
         partialSyncs = json["partial_syncs"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
         divergedEntries = json["diverged_entries"]?.integerValue.flatMap(UInt64.init(exactly:)) ?? 0
+        for (number, count) in json["heard_diverged"]?.objectValue?.members ?? [] {
+            guard let number = UInt16(number) else { continue }
+            heardDiverged[NodeNumber(rawValue: number)] = count.unsigned
+        }
         fullSyncBytesPerSecondMax = json["full_sync_max_bytes_per_second"]?.unsigned
         lastFullSync = json["last_full_sync"].flatMap(FinishedSync.init(fileJSON:))
         operations = (json["operations"]?.arrayValue ?? []).compactMap(

@@ -72,7 +72,7 @@ extension Node {
             extent: state.engine?.state.header.extent ?? .none,
             holdsUserData: userData.map { $0.keys > 0 || $0.namespaces > 0 } ?? false,
             followers: max(0, (document?.nodes.count ?? 1) - 1), report: report(),
-            found: document.map(foundAlarms) ?? [], process: processID
+            found: document.map(foundAlarms) ?? [], courses: runningCourses, process: processID
         ).json
     }
 
@@ -171,6 +171,7 @@ extension Node {
                 facts.requiresToken = request.requiresToken
                 if isOther {
                     facts.promised = nil
+                    facts.heardDiverged = [:]
                     facts.operations = []
                 }
                 let known = facts.document
@@ -189,6 +190,7 @@ extension Node {
     func act(on status: PeerStatus, of record: NodeRecord, _ client: PeerClient) throws(PeerError) {
         guard case (let lineage?, let document?) = state.membership.both else { return }
         let isSameLineage = status.lineage == lineage
+        if isSameLineage { noteDiverged(status, of: record.number) }
         if isSameLineage, let theirs = status.document, theirs.version > document.version {
             control.enqueue { [self] in learn(theirs, of: lineage) }
             return
@@ -203,6 +205,26 @@ extension Node {
             peers.pokeOnce(record.number, about: document.version)
         } else if isSameLineage {
             try requestResync(record, client)
+        }
+    }
+
+    /// Remembers what a member has set aside, beyond a restart; it hardly ever changes.
+    private func noteDiverged(_ status: PeerStatus, of number: NodeNumber) {
+        guard status.number == number, let entries = status.report.divergedEntries,
+            state.facts.heardDiverged[number] != entries
+        else { return }
+        control.enqueue { [self] in
+            do {
+                let document = state.document
+                try state.factsFile.change { facts in
+                    facts.heardDiverged[number] = entries
+                    facts.heardDiverged = facts.heardDiverged.filter {
+                        document?.node(numbered: $0.key) != nil
+                    }
+                }
+            } catch {
+                log(.warning, "cannot note what a node has set aside", ["error": "\(error)"])
+            }
         }
     }
 

@@ -6,8 +6,8 @@ struct FailoverResult: Equatable, Sendable {
     /// A node that did not promise: what it alone had is set aside when it comes back.
     struct Silent: Equatable, Sendable {
         var node: String
-        /// What it had set aside before, as last heard; nil: never heard.
-        var divergedEntries: UInt64?
+        /// What it had set aside in its life before the failover, as last heard; nil: never heard.
+        var divergedEntriesBefore: UInt64?
     }
 
     struct Tail: Equatable, Sendable {
@@ -55,7 +55,9 @@ struct FailoverResult: Equatable, Sendable {
             promisers: promisers.compactMap(\.stringValue), promisesNeeded: needed,
             silent: silent.compactMap { item in
                 item["node"]?.stringValue.map {
-                    Silent(node: $0, divergedEntries: item["diverged_entries"]?.unsigned)
+                    Silent(
+                        node: $0,
+                        divergedEntriesBefore: item["diverged_entries_before"]?.unsigned)
                 }
             },
             tail: json["tail"].flatMap { tail in
@@ -74,7 +76,7 @@ struct FailoverResult: Equatable, Sendable {
                 silent.map {
                     [
                         "node": .string($0.node),
-                        "diverged_entries": .orNull($0.divergedEntries),
+                        "diverged_entries_before": .orNull($0.divergedEntriesBefore),
                     ]
                 }),
             "tail": tail.map {
@@ -116,13 +118,15 @@ struct FoundLoss: Equatable, Sendable {
         var most: UInt64 = 0
         var nodes: [String] = []
         for silent in result.silent {
-            guard let base = silent.divergedEntries else { continue }
             var now = later(silent.node)
             if now == nil, let seen = seen(silent.node), seen.term >= result.term {
                 now = seen.divergedEntries
             }
-            // Less than before: another directory came back under its name.
-            guard let now, now >= base else { continue }
+            // Who never set anything aside had not done so before either, be it heard of or not. Less
+            // than before: another directory came back under its name.
+            guard let now, let base = silent.divergedEntriesBefore ?? (now == 0 ? 0 : nil),
+                now >= base
+            else { continue }
             nodes.append(silent.node)
             most = max(most, now - base)
         }

@@ -40,7 +40,9 @@ extension Node {
     private func shown(_ records: [OperationRecord]) -> [OperationView] {
         var book: LossBook?
         return records.map { record in
-            var view = tracker.view(of: record)
+            var view = tracker.view(
+                of: record, relayed: record.state == .running ? relayedCourse(record.id) : nil,
+                runsHere: state.committer != nil)
             guard record.type == "failover", record.state == .succeeded,
                 let json = view.result, let result = FailoverResult(json: json),
                 var members = json.objectValue
@@ -86,7 +88,7 @@ private struct LossBook {
             of: result,
             later: { name in
                 failovers.lazy.filter { $0.at > createdAt }.compactMap { other in
-                    other.result.silent.first { $0.node == name }?.divergedEntries
+                    other.result.silent.first { $0.node == name }?.divergedEntriesBefore
                 }.first
             },
             seen: { seen[$0] })

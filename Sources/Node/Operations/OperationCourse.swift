@@ -65,14 +65,27 @@ extension OperationTracker {
         return steps
     }
 
-    /// As this node knows it: by its own course, or by what the record says.
-    func view(of record: OperationRecord) -> OperationView {
+    /// As this node knows it: by its own course, by what the node tells that runs it, or by what the
+    /// record says. With `runsHere` it is this node's to run, which has just not come to it.
+    func view(
+        of record: OperationRecord, relayed: RelayedCourse? = nil, runsHere: Bool = false
+    ) -> OperationView {
         let course = tracked.withLock { $0.byID[record.id] }
         let result = OperationResult.parse(record.result)
         var steps = course?.steps ?? OperationTracker.steps(of: record)
+        var progress = course?.progress
+        var observedAt: UnixMilliseconds? = .now()
         switch record.state {
         case .running:
-            break
+            guard course == nil else { break }
+            if let relayed {
+                (steps, progress, observedAt) = (relayed.steps, relayed.progress, relayed.at)
+            } else if !runsHere {
+                observedAt = nil
+                for place in steps.indices where steps[place].state == "pending" {
+                    steps[place].state = "unknown"
+                }
+            }
         case .succeeded:
             for place in steps.indices { steps[place].state = "succeeded" }
         case .failed, .cancelled:
@@ -86,9 +99,9 @@ extension OperationTracker {
             }
         }
         return OperationView(
-            record: record, steps: steps, progress: course?.progress,
+            record: record, steps: steps, progress: progress,
             result: record.state == .succeeded ? result : nil,
-            vetoes: record.state == .failed ? result?["vetoes"] : nil)
+            vetoes: record.state == .failed ? result?["vetoes"] : nil, observedAt: observedAt)
     }
 
     static func steps(of record: OperationRecord) -> [OperationView.Step] {

@@ -11,6 +11,9 @@ public struct OperationView: Sendable {
     public var result: JSONValue?
     /// Each rule that forbade it, of one that failed.
     public var vetoes: JSONValue?
+    /// When the steps were seen: of an operation of another node, when that one was last asked. Nil:
+    /// they are not known.
+    public var observedAt: UnixMilliseconds?
 
     public struct Step: Equatable, Sendable {
         public var name: String
@@ -26,9 +29,32 @@ public struct OperationView: Sendable {
     }
 }
 
+extension OperationView.Step {
+    var json: JSONValue {
+        [
+            "name": .string(name), "state": .string(state),
+            "started_at_ms": .orNull(startedAt?.rawValue),
+            "deadline_at_ms": .orNull(deadlineAt?.rawValue),
+        ]
+    }
+
+    /// Nil: it is none.
+    init?(json: JSONValue) {
+        guard let name = json["name"]?.stringValue, let state = json["state"]?.stringValue else {
+            return nil
+        }
+        self.init(
+            name: name, state: state,
+            startedAt: json["started_at_ms"]?.unsigned.map(UnixMilliseconds.init(rawValue:)),
+            deadlineAt: json["deadline_at_ms"]?.unsigned.map(UnixMilliseconds.init(rawValue:)))
+    }
+}
+
 extension OperationView {
     /// Of an operation that has just begun.
     public init(begun record: OperationRecord) {
-        self.init(record: record, steps: OperationTracker.steps(of: record), progress: nil)
+        self.init(
+            record: record, steps: OperationTracker.steps(of: record), progress: nil,
+            observedAt: .now())
     }
 }

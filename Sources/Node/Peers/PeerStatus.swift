@@ -19,6 +19,8 @@ struct PeerStatus: Sendable {
     var report: NodeReport
     /// What it has found wrong with others.
     var found: [FoundAlarm] = []
+    /// How far the operations have come that run on it.
+    var courses: [RelayedCourse] = []
     /// New with each start: two that tell the same name and number, and not the same of this, are two.
     var process: String?
 
@@ -42,6 +44,7 @@ struct PeerStatus: Sendable {
             "followers": JSONValue(followers),
             "node": report.json,
             "process": .orNull(process),
+            "operations": .array(courses.map(\.json)),
             "found": .array(
                 found.map {
                     [
@@ -54,8 +57,10 @@ struct PeerStatus: Sendable {
     init(
         name: String, number: NodeNumber?, lineage: Lineage?, document: TopologyDocument?,
         promised: Reign?, extent: HistoryExtent, holdsUserData: Bool, followers: Int,
-        report: NodeReport, found: [FoundAlarm] = [], process: String? = nil
+        report: NodeReport, found: [FoundAlarm] = [], courses: [RelayedCourse] = [],
+        process: String? = nil
     ) {
+        self.courses = courses
         self.process = process
         self.name = name
         self.number = number
@@ -86,6 +91,8 @@ struct PeerStatus: Sendable {
         followers = json["followers"]?.integerValue.flatMap(Int.init(exactly:)) ?? 0
         self.report = report
         process = json["process"]?.stringValue
+        courses = (json["operations"]?.arrayValue ?? []).prefix(RelayedCourse.countMax)
+            .compactMap { RelayedCourse(json: $0, at: .now()) }
         found = (json["found"]?.arrayValue ?? []).compactMap { item in
             guard let number = item["number"]?.integerValue.flatMap(UInt16.init(exactly:)),
                 let alarm = item["alarm"].flatMap(NodeReport.Alarm.init(json:))

@@ -71,13 +71,11 @@ extension Node {
         guard let number = state.facts.number, let document = state.document,
             state.ownRole(in: document) != nil
         else { return nil }
-        return outlook(document, number) { [peers] record in
-            peers.observation(of: record.number)?.isReachable != false
-        }
+        return outlook(document, number)
     }
 
     /// Asks everybody before anybody promises: a promise that leads to nothing holds up the cluster.
-    /// Blocks, at most for ``promiseTimeout``.
+    /// Blocks, until all have answered, or have not for ``promiseTimeout``.
     func lookAround(_ document: TopologyDocument, _ number: NodeNumber) -> FailoverOutlook {
         let askedAt = MonotonicTime.now()
         peers.pokeAll()
@@ -162,7 +160,9 @@ extension Node {
             promisesNeeded: decision.promisesNeeded,
             silent: silent.map { record in
                 let known = peers.observation(of: record.number)?.status?.report.divergedEntries
-                return .init(node: record.name.rawValue, divergedEntries: known)
+                return .init(
+                    node: record.name.rawValue,
+                    divergedEntriesBefore: known ?? state.facts.heardDiverged[record.number])
             },
             tail: nil,
             acceptedLoss: decision.isExclusive
