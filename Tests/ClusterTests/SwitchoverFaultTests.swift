@@ -65,6 +65,25 @@ import Testing
         return winner
     }
 
+    /// Heals, and holds the cluster to it: one primary, in the highest reign, with every acknowledged
+    /// write, that takes further ones, and all nodes equal.
+    ///
+    /// - Returns: That primary.
+    private func judge(
+        _ members: Members, _ journal: WriteJournal, _ round: String
+    ) throws -> ConvoyProcess {
+        let winner = try heal(members)
+        let faults = try journal.faults(at: winner.client, namespace: "default")
+        #expect(faults == [], "\(round)")
+        let term = try winner.client.node().json["running"]?["term"]?.integerValue
+        #expect(try term == highestTerm(members.cluster), "\(round)")
+        let answer = try winner.client.put(Path.key("after \(round)"), [1])
+        #expect(answer.status == 201, "\(round): \(answer)")
+        try winner.client.waitUntilInSync()
+        #expect(try KeyComparison(members.cluster.nodes).differences == [], "\(round)")
+        return winner
+    }
+
     private func highestTerm(_ cluster: TestCluster) throws -> Int64? {
         try cluster.nodes.compactMap {
             try $0.client.node().json["running"]?["term"]?.integerValue
@@ -136,16 +155,7 @@ import Testing
             }
             rest(.milliseconds(50))
             let journal = try writers.finish()
-            let winner = try heal(members)
-            #expect(try journal.faults(at: winner.client, namespace: "default") == [])
-            #expect(
-                try winner.client.node().json["running"]?["term"]?.integerValue
-                    == highestTerm(members.cluster))
-            let answer = try winner.client.put(Path.key("after-\(round)"), [1])
-            #expect(answer.status == 201, "\(answer)")
-            try winner.client.waitUntilInSync()
-            #expect(try KeyComparison(members.cluster.nodes).differences == [], "round \(round)")
-            primary = winner
+            primary = try judge(members, journal, "\(fault.rawValue), round \(round)")
         }
         for node in members.cluster.nodes {
             #expect(try node.client.node().divergedEntries == 0, "a switchover loses nothing")
@@ -206,18 +216,7 @@ import Testing
             let came = hasCome.wait(until: .now() + .seconds(5)) { $0 ? true : nil }
             #expect(came == true, "\(step) was not seen")
             rest(.milliseconds(100))
-            let winner = try heal(members)
-            #expect(try journal.faults(at: winner.client, namespace: "default") == [])
-            #expect(
-                try winner.client.node().json["running"]?["term"]?.integerValue
-                    == highestTerm(members.cluster))
-            let answer = try winner.client.put(Path.key("after-\(round)"), [1])
-            #expect(answer.status == 201, "\(answer)")
-            try winner.client.waitUntilInSync()
-            #expect(
-                try KeyComparison(members.cluster.nodes).differences == [],
-                "\(step), \(fault.rawValue)")
-            primary = winner
+            primary = try judge(members, journal, "\(step), \(fault.rawValue)")
         }
     }
 }
