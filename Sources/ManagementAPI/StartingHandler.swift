@@ -1,8 +1,9 @@
 public import HTTPServer
+import JSON
 import Platform
 
 /// Holds a listener's place until the node behind it has opened its state: the port is taken before
-/// anything is written, and who asks early is told to come again.
+/// anything is written, and who asks early is told to come again. `/livez` is answered.
 public final class StartingHandler: Sendable {
     private let opened = Monitor<RequestHandler?>(nil)
 
@@ -15,11 +16,15 @@ public final class StartingHandler: Sendable {
     public var handler: RequestHandler {
         RequestHandler(
             admit: { [self] head in
-                current.map { $0.admit(head) } ?? .reject(StartingHandler.early(head))
+                if let current { return current.admit(head) }
+                return StartingHandler.isLiveness(head)
+                    ? .collect(bytesMax: 0) : .reject(StartingHandler.early(head))
             },
             handle: { [self] request, exchange in
                 if let current { return current.handle(request, exchange) }
-                exchange.respond(StartingHandler.early(request.head))
+                exchange.respond(
+                    StartingHandler.isLiveness(request.head)
+                        ? .json(["status": "ok"]) : StartingHandler.early(request.head))
             },
             refusals: RequestHandler.Refusals(
                 malformed: { [self] detail, id in
@@ -37,6 +42,12 @@ public final class StartingHandler: Sendable {
     }
 
     private var current: RequestHandler? { opened.withLock { $0 } }
+
+    /// The process lives: who restarts it for its long silence would make it begin anew. Everything else
+    /// needs the state, be it for the tokens alone.
+    private static func isLiveness(_ head: RequestHead) -> Bool {
+        (head.method == .get || head.method == .head) && head.rawPath == Array("/livez".utf8)
+    }
 
     private static func early(_ head: RequestHead) -> Response {
         Problem.notReady("The node is starting: it opens its state. Try again.")

@@ -23,7 +23,8 @@ public final class ConvoyProcess: Sendable {
     public enum Readiness: Sendable {
         /// `/readyz`.
         case ready
-        /// `/livez`: for nodes that cannot be ready before somebody takes them in.
+        /// It has opened its state, and tells of itself: for nodes that cannot be ready before somebody
+        /// takes them in. `/livez` is answered before.
         case alive
         case nothing
     }
@@ -80,14 +81,15 @@ public final class ConvoyProcess: Sendable {
         run.update { $0.child = child }
         switch readiness {
         case .ready: try waitUntilHealthy("/readyz")
-        case .alive: try waitUntilHealthy("/livez")
+        case .alive: try waitUntilHealthy("/v1/nodes/self", orRefused: true)
         case .nothing: break
         }
     }
 
-    /// Blocks until `path` answers 200.
+    /// Blocks until `path` answers 200; with `orRefused` also until it asks for a credential.
     public func waitUntilHealthy(
-        _ path: String, within time: Duration = ConvoyProcess.startDeadline
+        _ path: String, within time: Duration = ConvoyProcess.startDeadline,
+        orRefused: Bool = false
     ) throws {
         var last = "no answer"
         let deadline = MonotonicTime.now() + time
@@ -95,7 +97,9 @@ public final class ConvoyProcess: Sendable {
             if let status = child?.status { throw failure("ended with \(status) instead") }
             do {
                 let answer = try client.get(path)
-                if answer.status == 200 { return }
+                if answer.status == 200 || orRefused && [401, 403].contains(answer.status) {
+                    return
+                }
                 last = answer.text
             } catch {
                 last = "\(error)"
