@@ -136,6 +136,10 @@ struct Server {
         }
         do {
             return try Node.start(options)
+        } catch let error as EngineError {
+            let advice = error.advice.map { ". \($0)" } ?? ""
+            throw StartFailure(
+                description: "cannot open the state in \(options.dataPath): \(error)\(advice)")
         } catch {
             throw StartFailure(description: "\(error)")
         }

@@ -22,12 +22,36 @@ public enum EngineError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .io(let error): "\(error)"
-        case .database(let error): "\(error)"
-        case .log(let error): "\(error)"
+        case .database(let error): "the database cannot be read: \(error)"
+        case .log(let error): error.words
         case .damaged(let detail): detail
         case .notNext(let detail): detail
         case .empty(let path): "\(path) holds no state"
         case .locked(let path): "\(path) is in use by another process"
+        }
+    }
+}
+
+extension EngineError {
+    /// What whoever starts the node can do, in whole sentences; nil where the error says it already, or
+    /// there is nothing to say.
+    public var advice: String? {
+        switch self {
+        case .database, .damaged: LogDamage.replaceAdvice
+        case .io, .log, .notNext, .empty, .locked: nil
+        }
+    }
+}
+
+extension LogError {
+    fileprivate var words: String {
+        switch self {
+        case .io(let error): "\(error)"
+        case .damaged(let damage): "the log is damaged: \(damage)"
+        case .notRetained(let first): "the log begins only with entry \(first)"
+        case .hashDiffers(let position):
+            "the log has another entry \(position.index) than the state"
+        case .ahead(let last): "the log ends with entry \(last.index), before the state"
         }
     }
 }

@@ -50,6 +50,25 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)))
+    func `a damaged database is refused at the start, with what to do`() throws {
+        let node = try TestCluster().primary
+        _ = try node.client.put(Path.key("k"), [1]).expecting(201)
+        try node.stop()
+        let data = "\(node.dataPath)/data"
+        let database = "\(data)/\(try FileSystem.list(data)[0])/db"
+        for name in try FileSystem.list(database) where name.hasPrefix("MANIFEST") {
+            try File("\(database)/\(name)", .readWrite).write([1, 2, 3, 4, 5, 6, 7, 8], at: 0)
+        }
+        try node.start(until: .nothing)
+        let status = try #require(node.waitForEnd(within: .seconds(10)))
+        #expect(status != .exited(0))
+        let told = node.errorsTail()
+        #expect(told.contains("the database cannot be read"), "\(told)")
+        #expect(told.contains("convoy check") && told.contains(node.dataPath), "\(told)")
+        #expect(!told.contains("RocksDBError"), "\(told)")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
     func `a damaged record reaches no replica`() throws {
         let cluster = try TestCluster(nodes: 2, flags: ["--log-segment-bytes", "8192"])
         let (primary, replica) = (cluster.primary, cluster[1])
