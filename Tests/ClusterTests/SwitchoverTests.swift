@@ -80,6 +80,46 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(1)))
+    func `it has one begin and one end in the audit, and shows the deadlines of its steps`() throws
+    {
+        let cluster = try TestCluster(nodes: 2)
+        let (primary, heir) = (cluster[0].client, cluster[1])
+        heir.pause()
+        _ = try primary.put(Path.key("k"), [1]).expecting(201)
+        let failing = try begin(at: primary, from: "n1", to: "n2", timeout: 20_000)
+        let removed = try primary.delete("/v1/nodes/n2").expecting(200)
+        #expect(removed["position"] != nil)
+        let ended = try primary.get("/v1/operations/\(failing)?wait=done&timeout=10s")
+        let error = ended["current"]?["error"]
+        #expect(error?["code"] == "candidate-removed", "\(ended)")
+        #expect(error?["detail"]?.stringValue?.contains("taken out of the topology") == true)
+        heir.resume()
+        try heir.client.waitUntilState("detached", within: 10)
+        try cluster.takeIn(heir)
+
+        let operation = try begin(at: primary, from: "n1", to: "n2", timeout: 20_000)
+        try primary.waitUntilDone(operation)
+        try heir.client.waitUntilInSync()
+        rest(.milliseconds(500))
+        let steps = try primary.get("/v1/operations/\(operation)")["steps"]?.arrayValue ?? []
+        let deadlines = Dictionary(
+            steps.compactMap { step in step["name"]?.stringValue.map { ($0, step) } },
+            uniquingKeysWith: { first, _ in first })
+        let hold = deadlines["hold"]?["deadline_at"]?.stringValue
+        let catchUp = deadlines["catch-up"]?["deadline_at"]?.stringValue
+        #expect(try #require(hold) < #require(catchUp), "writes are held for 5 s at most: \(steps)")
+        let audit = try heir.client.list("/v1/audit")
+        let actions = audit.filter { record in
+            record["changes"]?.arrayValue?.contains {
+                $0["subject"] == .string("operation:\(operation)")
+            }
+                ?? false
+        }.compactMap { $0["what"]?.stringValue }
+        #expect(
+            actions == ["switchover.success", "topology.reign", "switchover.begin"], "\(audit)")
+    }
+
+    @Test(.timeLimit(.minutes(1)))
     func `what cannot be done is refused at once, with the reason`() throws {
         let cluster = try TestCluster(nodes: 3)
         let (primary, replica) = (cluster[0].client, cluster[1].client)

@@ -176,7 +176,7 @@ extension Problem {
             ])
         case .unreachable(let detail):
             self = .nodeUnreachable(
-                "The node was not reached within \(Node.lookTimeout.components.seconds) s: \(Sentence.of(detail))"
+                "The node was not reached: \(Sentence.of(detail)) Nothing was done."
             )
         case .notEmpty(let name):
             self = .conflict(

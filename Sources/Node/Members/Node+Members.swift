@@ -83,7 +83,11 @@ extension Node {
             }
             status = read
         } catch {
-            throw .unreachable("\(address.url): \(error.detail)")
+            var detail = error.detail
+            if case .timedOut = error {
+                detail = "no answer within \(Node.lookTimeout.components.seconds) s"
+            }
+            throw .unreachable("\(address.url): \(detail)")
         }
         if let name, name.rawValue != status.name { throw .nameMismatch(found: status.name) }
         guard NodeName(status.name) != nil else { throw .nameMismatch(found: status.name) }

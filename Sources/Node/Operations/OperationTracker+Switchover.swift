@@ -24,10 +24,10 @@ extension OperationTracker {
 
     func endSwitchover() { tracked.withLock { $0.switchover = nil } }
 
-    func enter(_ id: String, _ step: String, deadline: MonotonicTime) {
+    func enter(_ id: String, _ step: String, deadline: MonotonicTime?) {
         tracked.withLock { tracked in
             var course = tracked.byID[id] ?? Course(steps: OperationTracker.switchoverSteps())
-            course.enter(step, deadline: deadline.wallClock, at: .now())
+            course.enter(step, deadline: deadline?.wallClock, at: .now())
             tracked.byID[id] = course
         }
     }

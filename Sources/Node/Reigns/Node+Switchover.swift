@@ -126,20 +126,20 @@ extension Node {
     private func run(_ switchover: Switchover) {
         defer { tracker.endSwitchover() }
         do throws(Abort) {
-            enter("catch-up", switchover)
+            enter("catch-up", switchover, until: switchover.deadline)
             try awaitHeir(switchover, until: switchover.deadline)
-            enter("hold", switchover)
             let heldAt = MonotonicTime.now()
             let holdEnds = min(switchover.deadline, heldAt + Node.holdMax)
+            enter("hold", switchover, until: holdEnds)
             state.isHandingOver = true
             waits.poke()
             guard switchover.committer.hold(until: holdEnds) else {
                 throw Abort(code: "not-primary", detail: "this node is not primary any more")
             }
             try awaitHeir(switchover, until: holdEnds)
-            enter("handover", switchover)
+            enter("handover", switchover, until: holdEnds)
             try handOver(switchover, heldAt: heldAt)
-            enter("spread", switchover)
+            enter("spread", switchover, until: nil)
             peers.pokeAll()
             log(.warning, "handed over", ["to": switchover.heir.name.rawValue])
         } catch {
@@ -150,9 +150,8 @@ extension Node {
         }
     }
 
-    private func enter(_ step: String, _ switchover: Switchover) {
-        let left = switchover.deadline - .now()
-        tracker.enter(switchover.operation.id, step, deadline: .now() + left)
+    private func enter(_ step: String, _ switchover: Switchover, until deadline: MonotonicTime?) {
+        tracker.enter(switchover.operation.id, step, deadline: deadline)
     }
 
     /// Waits until the candidate has applied all that is in the log, and as many replicas as writes
@@ -167,14 +166,22 @@ extension Node {
         let pause = Monitor(())
         var heardAt = MonotonicTime.now()
         while true {
-            let found = source.applied(by: switchover.heir.number)
+            let heir = switchover.heir
+            guard case .replica = state.document?.role(of: heir.number) else {
+                throw Abort(
+                    code: "candidate-removed",
+                    detail:
+                        "\(heir.name) was taken out of the topology meanwhile; \(name) stays primary, and writes go on"
+                )
+            }
+            let found = source.applied(by: heir.number)
             let applied = found ?? .zero
             if found != nil { heardAt = .now() }
             guard MonotonicTime.now() - heardAt < Node.heirGoneAfter else {
                 throw Abort(
                     code: "candidate-gone",
                     detail:
-                        "\(switchover.heir.name) has no link any more; nothing was changed, and writes go on"
+                        "\(heir.name) has no link any more; \(name) stays primary, and writes go on"
                 )
             }
             if applied >= target, source.acked(atLeast: target, durable: false) >= needed { return }
@@ -189,7 +196,7 @@ extension Node {
                 throw Abort(
                     code: "switchover-timeout",
                     detail:
-                        "\(switchover.heir.name) stood at \(applied) of \(target) when the time was over; nothing was changed, and writes go on"
+                        "\(heir.name) stood at \(applied) of \(target) when the time was over; nothing was changed, and writes go on"
                 )
             }
             _ = pause.wait(until: .now() + .milliseconds(2)) { _ -> Void? in nil }
