@@ -6,6 +6,9 @@ import Testing
 /// One change that a random run makes.
 enum Step: Sendable {
     case write(WriteKeys)
+    case load(ImportKeys)
+    /// The wall clock, while nothing is underway.
+    case jump(seconds: Int)
     case create(NamespaceName, quotaKeys: UInt64?)
     case delete(NamespaceName)
     case flush(NamespaceName)
@@ -15,12 +18,20 @@ enum Step: Sendable {
     case expire([ExpiryKey])
 
     /// Any change on three namespaces and a handful of keys, so that they meet.
-    static func random(_ random: inout SplitMix64, known versions: [ValueVersion]) -> Step {
+    static func random(
+        _ random: inout SplitMix64, known versions: [ValueVersion], _ now: UnixMilliseconds
+    ) -> Step {
         let names: [NamespaceName] = ["a", "b", "c"]
         let name = names.randomElement(using: &random) ?? "a"
         switch Int.random(in: 0..<100, using: &random) {
-        case 0..<80:
+        case 0..<75:
             return .write(randomWrite(name, &random, versions))
+        case 75..<79:
+            return .load(randomLoad(name, &random, now))
+        case 79:
+            // Sums of these are never near a lifetime.
+            return .jump(
+                seconds: [-40_000, 5_000, 10_000].randomElement(using: &random) ?? 5_000)
         case 80..<86:
             return .create(name, quotaKeys: Bool.random(using: &random) ? 12 : nil)
         case 86..<89:
@@ -39,25 +50,55 @@ enum Step: Sendable {
         }
     }
 
+    private static func randomLoad(
+        _ name: NamespaceName, _ random: inout SplitMix64, _ now: UnixMilliseconds
+    ) -> ImportKeys {
+        let lines = (0..<Int.random(in: 1...6, using: &random)).map { _ in
+            ImportedKey(
+                key: randomKey(&random),
+                value: random.bytes(Int.random(in: 0...30, using: &random)),
+                expiry: randomLifetime(&random).map { now.advanced(by: $0) })
+        }
+        return ImportKeys(
+            namespace: name, lines: lines, replaces: Bool.random(using: &random),
+            stopsAtRefusal: Bool.random(using: &random))
+    }
+
+    private static func randomKey(_ random: inout SplitMix64) -> [UInt8] {
+        [UInt8](repeating: 0xFF, count: Int.random(in: 1...12, using: &random))
+    }
+
+    /// Some are numbers, so that some sums are possible.
+    private static func randomValue(_ random: inout SplitMix64) -> [UInt8] {
+        switch Int.random(in: 0..<4, using: &random) {
+        case 0: bytes("\(Int.random(in: -100...100, using: &random))")
+        case 1: bytes("\(Bool.random(using: &random) ? Int64.max : Int64.min)")
+        default: random.bytes(Int.random(in: 0...30, using: &random))
+        }
+    }
+
     private static func randomWrite(
         _ name: NamespaceName, _ random: inout SplitMix64, _ versions: [ValueVersion]
     ) -> WriteKeys {
-        func key() -> [UInt8] {
-            [UInt8](repeating: 0xFF, count: Int.random(in: 1...12, using: &random))
-        }
+        func key() -> [UInt8] { randomKey(&random) }
         var change = WriteKeys(namespace: name, writes: [])
         let isBatch = Int.random(in: 0..<4, using: &random) == 0
         for _ in 0..<(isBatch ? 4 : 1) {
-            switch Int.random(in: 0..<9, using: &random) {
+            switch Int.random(in: 0..<12, using: &random) {
+            case 9:
+                let step = Int64.random(in: -3...3, using: &random)
+                change.writes.append(.increment(key: key(), by: step))
+            case 10:
+                change.writes.append(
+                    .append(key: key(), bytes: random.bytes(Int.random(in: 0...9, using: &random))))
             case 0..<3:
                 change.writes.append(.delete(key: key()))
             case 3:
                 change.writes.append(.setLifetime(key: key(), randomLifetime(&random)))
             default:
-                let size = Int.random(in: 0...30, using: &random)
                 change.writes.append(
                     .put(
-                        key: key(), value: random.bytes(size), lifetime: randomLifetime(&random)))
+                        key: key(), value: randomValue(&random), lifetime: randomLifetime(&random)))
             }
         }
         switch Int.random(in: 0..<8, using: &random) {
@@ -95,6 +136,8 @@ enum Step: Sendable {
         }
         switch self {
         case .write(let change): submit(change) { .wrote($0) }
+        case .load(let change): submit(change) { .loaded($0) }
+        case .jump: done(Outcome(position: .origin, what: .jumped))
         case .expire(let lines): submit(ExpireKeys(lines)) { .expired($0) }
         case .create(let name, let quota):
             submit(CreateNamespaces([NamespaceSeed(name: name, quotaKeys: quota)])) {
@@ -120,6 +163,8 @@ enum Step: Sendable {
 struct Outcome: Equatable, Sendable {
     enum What: Equatable, Sendable {
         case wrote([KeyWriteResult])
+        case loaded([ImportOutcome])
+        case jumped
         case namespace(NamespaceID?)
         case expired(Int)
         case refused(Refusal)
@@ -127,6 +172,21 @@ struct Outcome: Equatable, Sendable {
 
     var position: Position
     var what: What
+
+    /// That values got, in the order of what was asked for.
+    var versions: [ValueVersion?] {
+        switch what {
+        case .wrote(let results): results.map(\.version)
+        case .loaded(let results):
+            results.map {
+                switch $0 {
+                case .created(let version), .replaced(let version): version
+                case .skipped, .expired, .refused, .notTried: nil
+                }
+            }
+        case .jumped, .namespace, .expired, .refused: []
+        }
+    }
 }
 
 /// What the engine should hold, in dictionaries.
@@ -166,6 +226,10 @@ struct Model {
             switch step {
             case .write(let change):
                 return .wrote(try write(change, at: time, outcome))
+            case .load(let change):
+                return .loaded(try load(change, at: time, outcome))
+            case .jump:
+                return .jumped
             case .expire(let lines):
                 return .expired(lines.count { expire($0, at: time) })
             case .create(let name, let quota):
@@ -217,6 +281,62 @@ struct Model {
         return true
     }
 
+    /// Of the engine's choice.
+    private static func version(_ outcome: Outcome, _ place: Int) -> ValueVersion {
+        let versions = outcome.versions
+        guard versions.indices.contains(place), let version = versions[place] else {
+            return ValueVersion(index: .zero, ordinal: 0)
+        }
+        return version
+    }
+
+    private mutating func load(
+        _ change: ImportKeys, at time: UnixMilliseconds, _ outcome: Outcome
+    ) throws(Refusal) -> [ImportOutcome] {
+        var space = try space(change.namespace)
+        if space.isReadOnly { throw .namespaceReadOnly(change.namespace) }
+        var results: [ImportOutcome] = []
+        for line in change.lines {
+            if case .refused? = results.last, change.stopsAtRefusal {
+                results.append(.notTried)
+                continue
+            }
+            if results.last == .notTried {
+                results.append(.notTried)
+                continue
+            }
+            let old = space.values[line.key]
+            let isThere = old?.isVisible(at: time) ?? false
+            if isThere && !change.replaces {
+                results.append(.skipped)
+                continue
+            }
+            if let expiry = line.expiry, expiry <= time {
+                results.append(.expired)
+                continue
+            }
+            let before = space.usage
+            var after = space
+            let version = Model.version(outcome, results.count)
+            after.values[line.key] = StoredWrite(
+                version: version, bytes: line.value, expiry: line.expiry)
+            if let limit = space.quotaKeys, after.usage.keys > before.keys,
+                after.usage.keys > limit
+            {
+                results.append(.refused(quota: "quota_keys", limit: limit, used: before.keys))
+            } else if let limit = space.quotaBytes, after.usage.bytes > before.bytes,
+                after.usage.bytes > limit
+            {
+                results.append(.refused(quota: "quota_bytes", limit: limit, used: before.bytes))
+            } else {
+                space = after
+                results.append(isThere ? .replaced(version) : .created(version))
+            }
+        }
+        spaces[change.namespace] = space
+        return results
+    }
+
     private mutating func write(
         _ change: WriteKeys, at time: UnixMilliseconds, _ outcome: Outcome
     ) throws(Refusal) -> [KeyWriteResult] {
@@ -234,17 +354,30 @@ struct Model {
             if !holds { throw .checkFailed(operation: check.operation, current: current) }
         }
         let before = space.usage
-        var told: [KeyWriteResult] = []
-        if case .wrote(let results) = outcome.what { told = results }
         var results: [KeyWriteResult] = []
         for (place, write) in change.writes.enumerated() {
             let key = write.userKey
             let old = space.values[key]
             let isThere = old?.isVisible(at: time) ?? false
-            let version =
-                (place < told.count ? told[place].version : nil)
-                ?? ValueVersion(index: .zero, ordinal: 0)
+            let version = Model.version(outcome, place)
+            func rewrite(_ bytes: [UInt8]) {
+                space.values[key] = StoredWrite(
+                    version: version, bytes: bytes, expiry: isThere ? old?.expiry : nil)
+            }
             switch write {
+            case .increment(_, let step):
+                let text = isThere ? String(decoding: old?.bytes ?? [], as: UTF8.self) : "0"
+                guard let number = Int64(text), "\(number)" == text else {
+                    throw .writeImpossible(at: place, .notANumber)
+                }
+                let (sum, overflows) = number.addingReportingOverflow(step)
+                if overflows { throw .writeImpossible(at: place, .overflow) }
+                rewrite(bytes("\(sum)"))
+                results.append(.incremented(version, value: sum, created: !isThere))
+            case .append(_, let more):
+                let whole = (isThere ? old?.bytes ?? [] : []) + more
+                rewrite(whole)
+                results.append(.appended(version, bytes: whole.count, created: !isThere))
             case .put(_, let value, let lifetime):
                 space.values[key] = StoredWrite(
                     version: version, bytes: value, expiry: lifetime.map { time.advanced(by: $0) })
@@ -306,7 +439,9 @@ struct Model {
 extension KeyWrite {
     var userKey: [UInt8] {
         switch self {
-        case .put(let key, _, _), .delete(let key), .setLifetime(let key, _): key
+        case .put(let key, _, _), .delete(let key), .setLifetime(let key, _),
+            .increment(let key, _), .append(let key, _):
+            key
         }
     }
 }

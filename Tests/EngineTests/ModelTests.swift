@@ -1,9 +1,12 @@
 import Engine
+import Foundation
 import Log
 import Platform
 import Testing
 
 /// Random changes by two writers, against a model in memory, with restarts and crashes.
+///
+/// `CONVOY_SEED` repeats one run; which run it is stands in the test's argument, and is printed.
 ///
 /// Answers come in the order of the log: in that order the model takes the changes, and must say
 /// the same of each. What a crash leaves is compared with the model as of the position it says.
@@ -20,10 +23,22 @@ import Testing
         var versions: [ValueVersion] = []
         var groups = 0
         var underway = 0
+        /// The highest that the wall clock has been: entries never go back.
+        var time = UnixMilliseconds(rawValue: 0)
     }
 
-    @Test(arguments: UInt64(0)..<(isFull ? 200 : 12))
+    /// The same ones each time, and two that are new.
+    private static let seeds: [UInt64] = {
+        if let one = ProcessInfo.processInfo.environment["CONVOY_SEED"].flatMap(UInt64.init) {
+            return [one]
+        }
+        let new = (0..<2).map { _ in UInt64.random(in: 1_000_000...UInt64(UInt32.max)) }
+        return Array(0..<(isFull ? 200 : 12)) + new
+    }()
+
+    @Test(arguments: ModelTests.seeds)
     func `the engine holds what a model holds, whatever happens`(seed: UInt64) throws {
+        print("the engine against a model: CONVOY_SEED=\(seed)")
         let directory = try TestDirectory()
         // Small segments, so that a log has several.
         var options = EngineOptions.test(segmentBytesMax: 16 << 10)
@@ -95,7 +110,8 @@ import Testing
                     run.underway += 1
                     return run.versions.suffix(6)
                 }
-                var step = Step.random(&random, known: versions ?? [])
+                var step = Step.random(&random, known: versions ?? [], clock.now)
+                if case .jump(let seconds) = step { jump(by: seconds, clock, run, committer) }
                 if case .expire = step {
                     let lines = try? engine.dueLines(ExpiryCursor(), countMax: 20)
                     step = .expire(lines ?? [])
@@ -104,10 +120,9 @@ import Testing
                 step.submit(to: committer) { outcome in
                     run.update { run in
                         run.underway -= 1
-                        run.taken.append((taken, clock.now, outcome))
-                        if case .wrote(let results) = outcome.what {
-                            run.versions += results.compactMap(\.version)
-                        }
+                        run.time = max(run.time, clock.now)
+                        run.taken.append((taken, run.time, outcome))
+                        run.versions += outcome.versions.compactMap { $0 }
                     }
                 }
             }
@@ -120,6 +135,22 @@ import Testing
         return position
     }
 
+    /// Moves the clock while nothing but the caller's own step is underway, so that it is known of each
+    /// entry whether it came before; and has an entry of that time, or nobody would know of the jump.
+    private func jump(
+        by seconds: Int, _ clock: TestClock, _ run: Monitor<Run>, _ committer: Committer
+    ) {
+        run.update { $0.underway -= 1 }
+        _ = run.wait(until: soon) { run -> Bool? in
+            guard run.underway == 0 else { return nil }
+            clock.move(by: seconds)
+            run.time = max(run.time, clock.now)
+            run.underway += 1
+            return true
+        }
+        _ = committer.commit(Barrier(), until: soon)
+    }
+
     private func model(of run: Run, through index: LogIndex) throws -> Model {
         var model = Model()
         var last = LogIndex.zero
@@ -127,10 +158,8 @@ import Testing
             if outcome.position.index > index { break }
             let expected = model.take(step, at: time, outcome)
             try #require(expected == outcome.what)
-            if case .wrote(let results) = outcome.what {
-                for version in results.compactMap(\.version) {
-                    #expect(version.index == outcome.position.index)
-                }
+            for version in outcome.versions.compactMap({ $0 }) {
+                #expect(version.index == outcome.position.index)
             }
             guard outcome.position.index > .zero else { continue }
             #expect(outcome.position.index >= last)

@@ -19,7 +19,8 @@ import Testing
         var random = SplitMix64(seed: seed)
         let count = 400
         for _ in 0..<count {
-            Step.random(&random, known: []).submit(to: committer) { _ in done.update { $0 += 1 } }
+            let step = Step.random(&random, known: [], engine.time)
+            step.submit(to: committer) { _ in done.update { $0 += 1 } }
         }
         _ = done.wait(until: soon) { $0 == count ? true : nil }
         committer.stop(until: soon)

@@ -229,6 +229,7 @@ extension KeyWriteResult {
     var version: ValueVersion? {
         switch self {
         case .created(let version), .replaced(let version): version
+        case .incremented(let version, _, _), .appended(let version, _, _): version
         case .deleted, .absent: nil
         }
     }

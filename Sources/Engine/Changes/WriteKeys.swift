@@ -9,13 +9,20 @@ public enum KeyWrite: Equatable, Sendable {
     case delete(key: [UInt8])
     /// Gives a key another lifetime, or with nil none, and leaves its value.
     case setLifetime(key: [UInt8], Duration?)
+    /// Adds to the number that the value is in decimal text; an absent one counts as 0. Its lifetime
+    /// goes on.
+    case increment(key: [UInt8], by: Int64)
+    /// Puts bytes behind the value; an absent one is empty. Its lifetime goes on.
+    case append(key: [UInt8], bytes: [UInt8])
 
     /// The longest lifetime: a hundred years.
     public static let lifetimeMax: Duration = .seconds(100 * 365 * 24 * 3600)
 
     var key: [UInt8] {
         switch self {
-        case .put(let key, _, _), .delete(let key), .setLifetime(let key, _): key
+        case .put(let key, _, _), .delete(let key), .setLifetime(let key, _),
+            .increment(let key, _), .append(let key, _):
+            key
         }
     }
 }
@@ -47,6 +54,10 @@ public enum KeyWriteResult: Equatable, Sendable {
     case replaced(ValueVersion)
     case deleted
     case absent
+    /// `value` is the new number.
+    case incremented(ValueVersion, value: Int64, created: Bool)
+    /// `bytes` is how long the value is now.
+    case appended(ValueVersion, bytes: Int, created: Bool)
 }
 
 /// Writes to keys of one namespace, all or none. Checks are made before the first write.
@@ -82,6 +93,8 @@ public struct WriteKeys: Change {
             let known = sum + 3 * write.key.count + WriteKeys.overheadBytes
             switch write {
             case .put(_, let value, _): return known + value.count
+            case .append(_, let more): return known + more.count
+            case .increment: return known + DecimalText.bytesMax
             case .delete, .setLifetime: return known
             }
         }
@@ -100,6 +113,8 @@ public struct WriteKeys: Change {
 
         let plan = try planned(record, section)
         try checkQuotas(record, plan, section)
+        // What was not known before: values that stay, or grow, are written anew.
+        section.makeRoom(for: bytes + plan.rewrittenBytes)
         if plan.steps.contains(where: { $0.isDone }) { section.setUsage(record.id, plan.usage) }
         var results: [KeyWriteResult] = []
         results.reserveCapacity(plan.steps.count)
@@ -125,6 +140,14 @@ public struct WriteKeys: Change {
             guard step.existed, let bytes = step.bytes else { return .absent }
             let expiry = lifetime.map { section.time.advanced(by: $0) }
             return .replaced(section.put(step.key, bytes, expiry: expiry, replacing: old))
+        case .increment, .append:
+            guard let bytes = step.bytes else { return .absent }
+            let expiry = step.existed ? old?.expiry : nil
+            let version = section.put(step.key, bytes, expiry: expiry, replacing: old)
+            if let number = step.number {
+                return .incremented(version, value: number, created: !step.existed)
+            }
+            return .appended(version, bytes: bytes.count, created: !step.existed)
         }
     }
 
@@ -149,8 +172,10 @@ public struct WriteKeys: Change {
         let existed: Bool
         /// Whether anything is written, or removed.
         let isDone: Bool
-        /// The value that a new lifetime leaves as it is.
+        /// The value, where it depends on what was there before.
         var bytes: [UInt8]?
+        /// The same of an increment.
+        var number: Int64?
     }
 
     /// What stands under a key in the middle of the change.
@@ -166,7 +191,12 @@ public struct WriteKeys: Change {
         var usage: Usage
         var addsKeys = false
         var addsBytes = false
+        /// Of values that depend on what was there before.
+        var rewrittenBytes = 0
     }
+
+    /// With the answer that may be kept beside it, an entry holds no more.
+    private static let rewritingBytesMax = Record.payloadBytesMax - 2 * KeptAnswer.bytesMax
 
     /// Works out what each write meets, also what earlier writes of this change leave.
     private func planned(
@@ -174,13 +204,18 @@ public struct WriteKeys: Change {
     ) throws(Refusal) -> Plan {
         var plan = Plan(usage: section.usage(record.id))
         let before = plan.usage
+        // What is appended is part of what is rewritten.
+        let ownBytes = writes.reduce(bytes) { sum, write in
+            if case .append(_, let more) = write { sum - more.count } else { sum }
+        }
         var own: [[UInt8]: Standing?] = [:]
-        for write in writes {
+        for (place, write) in writes.enumerated() {
             let key = Key.data(record.id, epoch: record.epoch, write.key)
             let old = if let known = own[key] { known } else { try standing(key, section) }
             let isVisible = old?.isVisible ?? false
             let new: Standing?
             var bytes: [UInt8]?
+            var number: Int64?
             switch write {
             case .put(_, let value, _):
                 new = Standing(bytes: value.count, isVisible: true, value: value)
@@ -190,7 +225,25 @@ public struct WriteKeys: Change {
                 new = old
                 if !isVisible && mustHit { throw .keyNotFound }
                 if isVisible { bytes = try value(of: old, key, section) }
+            case .increment(_, let step):
+                // A longer one is no number, and is not read.
+                let isShort = (old?.bytes ?? 0) <= DecimalText.bytesMax
+                let before = isVisible && isShort ? try value(of: old, key, section) : []
+                let sum = try WriteKeys.sum(before, isThere: isVisible, step, at: place)
+                number = sum
+                bytes = Array("\(sum)".utf8)
+                new = bytes.map { Standing(bytes: $0.count, isVisible: true, value: $0) }
+            case .append(_, let more):
+                let length = (isVisible ? old?.bytes ?? 0 : 0) + more.count
+                guard length <= StoredValue.bytesMax else {
+                    throw .writeImpossible(at: place, .valueTooLarge)
+                }
+                try WriteKeys.checkRewriting(plan.rewrittenBytes + length)
+                bytes = (isVisible ? try value(of: old, key, section) : []) + more
+                new = bytes.map { Standing(bytes: $0.count, isVisible: true, value: $0) }
             }
+            plan.rewrittenBytes += bytes?.count ?? 0
+            if bytes != nil { try WriteKeys.checkRewriting(plan.rewrittenBytes + ownBytes) }
             if !isVisible && mustHit && new == nil { throw .keyNotFound }
             let keyBytes = write.key.count
             if let old { plan.usage.subtract(keyBytes + old.bytes) }
@@ -198,11 +251,29 @@ public struct WriteKeys: Change {
             if writes.count > 1 { own[key] = .some(new) }
             let isDone = old != nil || new != nil
             plan.steps.append(
-                Step(write: write, key: key, existed: isVisible, isDone: isDone, bytes: bytes))
+                Step(
+                    write: write, key: key, existed: isVisible, isDone: isDone, bytes: bytes,
+                    number: number))
         }
         plan.addsKeys = plan.usage.keys > before.keys
         plan.addsBytes = plan.usage.bytes > before.bytes
         return plan
+    }
+
+    private static func checkRewriting(_ bytes: Int) throws(Refusal) {
+        guard bytes <= rewritingBytesMax else { throw .tooLarge(limitBytes: rewritingBytesMax) }
+    }
+
+    private static func sum(
+        _ value: [UInt8], isThere: Bool, _ step: Int64, at place: Int
+    ) throws(Refusal) -> Int64 {
+        guard isThere else { return step }
+        guard let number = DecimalText.number(value) else {
+            throw .writeImpossible(at: place, .notANumber)
+        }
+        let (sum, overflows) = number.addingReportingOverflow(step)
+        guard !overflows else { throw .writeImpossible(at: place, .overflow) }
+        return sum
     }
 
     private func value(

@@ -255,8 +255,14 @@ public final class Committer: Sendable {
         } ?? nil
     }
 
-    /// One group. The caller leads.
+    /// One group; in several turns when its changes write more than they said. The caller leads.
     private func commit(_ group: [PendingChange]) {
+        var rest = group[...]
+        while !rest.isEmpty { rest = rest.dropFirst(commitSome(of: rest)) }
+    }
+
+    /// - Returns: How many of the first changes were decided and called back.
+    private func commitSome(of group: ArraySlice<PendingChange>) -> Int {
         var section = DecidingSection(
             engine: engine, reign: reign, now: max(engine.options.wallClock(), engine.time))
         var finishers: [(finish: @Sendable (Position) -> Void, place: Int)] = []
@@ -264,6 +270,7 @@ public final class Committer: Sendable {
         var open: EntryKind?
 
         for change in group {
+            if section.groupBytes > Committer.groupBytesMax { break }
             if let kind = open,
                 change.kind != kind || kind != .data
                     || section.openBytes + change.bytes > Committer.entryBytesMax
@@ -282,5 +289,6 @@ public final class Committer: Sendable {
         for (finish, place) in finishers {
             finish(place < section.records.count ? section.records[place].position : last)
         }
+        return finishers.count
     }
 }

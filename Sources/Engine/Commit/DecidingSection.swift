@@ -197,6 +197,17 @@ public struct DecidingSection {
         return first
     }
 
+    /// Of the group so far.
+    var groupBytes: Int { transition.operationBytes + openBytes }
+
+    /// Closes the entry that the changes before have written, when `bytes` more would make it too large.
+    /// For data whose size comes out only when it is decided; before a change's first write, and after
+    /// its last refusal.
+    mutating func makeRoom(for bytes: Int) {
+        guard openBytes > 0, openBytes + bytes > Committer.entryBytesMax else { return }
+        record(.data)
+    }
+
     /// Says who asks for the change being decided.
     mutating func attribute(to author: ChangeAuthor) { self.author = author }
 

@@ -12,6 +12,8 @@ public enum Refusal: Error, Equatable, Sendable {
     case keyNotFound
     /// The check at this place in the batch does not hold.
     case checkFailed(operation: Int, current: ValueVersion?)
+    /// A write that depends on the value cannot be made; `at` is its place among the writes.
+    case writeImpossible(at: Int, WriteObstacle)
     /// `quota` names the limit, as in `quota_keys`.
     case quotaExceeded(quota: String, limit: UInt64, used: UInt64)
     /// The entry would be larger than a record can be.
@@ -38,6 +40,16 @@ public enum Refusal: Error, Equatable, Sendable {
     case requestKeyReused
     /// The database could not be read.
     case storageFailed(String)
+}
+
+/// Why a write that depends on the value before it cannot be made.
+public enum WriteObstacle: Equatable, Sendable {
+    /// The value is no whole number in decimal text.
+    case notANumber
+    /// The sum is not one of 64 bits.
+    case overflow
+    /// The value would be longer than ``StoredValue/bytesMax``.
+    case valueTooLarge
 }
 
 /// Why a change was not committed.

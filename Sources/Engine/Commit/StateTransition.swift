@@ -26,6 +26,9 @@ struct StateTransition {
 
     static let batchHeaderBytes = 12
 
+    /// Of what the entries write.
+    var operationBytes: Int { operations.count - StateTransition.batchHeaderBytes }
+
     init(from state: EngineState) {
         catalog = state.catalog
         header = state.header

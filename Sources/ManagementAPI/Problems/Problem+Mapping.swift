@@ -30,6 +30,8 @@ extension Problem {
                 "The key is not in the state that was asked for. Nothing was done."
             ).with("operation", JSONValue(operation))
                 .with("etag", .orNull(current?.etag))
+        case .writeImpossible(let place, let obstacle):
+            self = Problem.writeImpossible(obstacle).with("operation", JSONValue(place))
         case .quotaExceeded(let quota, let limit, let used):
             self = Problem.insufficientStorage(
                 "quota-exceeded",
@@ -78,6 +80,24 @@ extension Problem {
             )
         case .storageFailed:
             self = .internalError("The state cannot be read. The node's log says why.")
+        }
+    }
+
+    private static func writeImpossible(_ obstacle: WriteObstacle) -> Problem {
+        switch obstacle {
+        case .notANumber:
+            Problem(
+                422, "not-a-number",
+                "The value is no whole number of 64 bits in decimal text, so nothing can be added to it. Nothing was done."
+            )
+        case .overflow:
+            Problem(
+                422, "number-overflow",
+                "The sum is outside -9223372036854775808 to 9223372036854775807. Nothing was done.")
+        case .valueTooLarge:
+            .tooLarge(
+                "The value would have more than \(StoredValue.bytesMax) bytes. Nothing was done.",
+                limitBytes: StoredValue.bytesMax)
         }
     }
 

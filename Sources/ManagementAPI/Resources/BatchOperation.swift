@@ -10,13 +10,15 @@ enum BatchOperation: Equatable, Sendable {
     static let countMax = 2_000_000
 
     private enum Kind: String {
-        case put, delete, check
+        case put, delete, check, incr, append
 
         var fields: [String] {
             switch self {
             case .put: ["value", "value_base64", "ttl_seconds"]
             case .delete: []
             case .check: ["etag", "exists"]
+            case .incr: ["by"]
+            case .append: ["value", "value_base64"]
             }
         }
     }
@@ -32,7 +34,9 @@ enum BatchOperation: Equatable, Sendable {
             value, at: pointer,
             allowing: ["op", "key", "key_base64"] + (kind?.fields ?? Self.allFields),
             faults)
-        _ = fields.parsed("op", isRequired: true, "put, delete or check") { Kind(rawValue: $0) }
+        _ = fields.parsed("op", isRequired: true, "put, delete, check, incr or append") {
+            Kind(rawValue: $0)
+        }
         let key = try BatchOperation.key(fields)
         guard let kind, let key else { return nil }
         switch kind {
@@ -42,6 +46,13 @@ enum BatchOperation: Equatable, Sendable {
             self = .write(.put(key: key, value: bytes, lifetime: lifetime?.duration))
         case .delete:
             self = .write(.delete(key: key))
+        case .incr:
+            // At fault it reads as nil, which is reported.
+            let step = fields.integer("by", in: Int.min...Int.max) ?? 1
+            self = .write(.increment(key: key, by: Int64(step)))
+        case .append:
+            guard let bytes = try BatchOperation.value(fields) else { return nil }
+            self = .write(.append(key: key, bytes: bytes))
         case .check:
             guard let expectation = BatchOperation.expectation(fields) else { return nil }
             self = .check(KeyCheck(key: key, expectation: expectation, operation: place))
@@ -49,7 +60,7 @@ enum BatchOperation: Equatable, Sendable {
     }
 
     /// Of an operation whose kind is not known no field is called unknown that some kind has.
-    private static let allFields = Kind.put.fields + Kind.check.fields
+    private static let allFields = Kind.put.fields + Kind.check.fields + Kind.incr.fields
 
     var write: KeyWrite? { if case .write(let write) = self { write } else { nil } }
 
@@ -57,7 +68,7 @@ enum BatchOperation: Equatable, Sendable {
 
     var isWrite: Bool { write != nil }
 
-    private static func key(_ fields: Fields) throws(Problem) -> [UInt8]? {
+    static func key(_ fields: Fields) throws(Problem) -> [UInt8]? {
         guard let key = bytes(fields, "key", "key_base64") else { return nil }
         guard !key.isEmpty else {
             fields.report("key", "invalid", "A key has 1 to \(Key.userKeyBytesMax) bytes.")
@@ -69,7 +80,7 @@ enum BatchOperation: Equatable, Sendable {
         return key
     }
 
-    private static func value(_ fields: Fields) throws(Problem) -> [UInt8]? {
+    static func value(_ fields: Fields) throws(Problem) -> [UInt8]? {
         guard let value = bytes(fields, "value", "value_base64") else { return nil }
         guard value.count <= StoredValue.bytesMax else {
             throw tooLarge(fields, "value", limitBytes: StoredValue.bytesMax)

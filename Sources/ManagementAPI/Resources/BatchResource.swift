@@ -4,7 +4,8 @@ import JSON
 import Log
 import Node
 
-/// Puts, deletes and checks in one entry, all or nothing. Checks are made before the first write.
+/// Puts, deletes, increments, appends and checks in one entry, all or nothing. Checks are made before
+/// the first write.
 enum BatchResource {
     static let routes: [Route] = [
         Route(
@@ -31,11 +32,11 @@ enum BatchResource {
         let change = WriteKeys(
             namespace: try call.namespaceName(), checks: operations.compactMap(\.check),
             writes: operations.compactMap(\.write))
-        let adds = change.writes.contains { if case .put = $0 { true } else { false } }
+        let adds = change.writes.contains { if case .delete = $0 { false } else { true } }
         let areWrites = operations.map(\.isWrite)
         return try call.commit(
             change, needsSpace: adds, isLarge: operations.count > quickMax,
-            refused: { refused($0, call) }
+            refused: { refused($0, call, areWrites) }
         ) { committed in
             .json(
                 [
@@ -45,15 +46,26 @@ enum BatchResource {
         }
     }
 
-    /// A check that does not hold is named by its place.
-    private static func refused(_ failure: ChangeFailure, _ call: Call) -> Problem {
-        guard case .refused(.checkFailed(let place, let current)) = failure else {
+    /// A check that does not hold, and a write that cannot be made, are named by their place.
+    private static func refused(
+        _ failure: ChangeFailure, _ call: Call, _ areWrites: [Bool]
+    ) -> Problem {
+        switch failure {
+        case .refused(.checkFailed(let place, let current)):
+            let fault = Problem.Fault(
+                pointer: "/operations/\(place)", code: "check-failed",
+                detail: "This check does not hold.")
+            return Problem(Refusal.checkFailed(operation: place, current: current)).with([fault])
+        case .refused(.writeImpossible(let write, let obstacle)):
+            let places = areWrites.indices.filter { areWrites[$0] }
+            let place = places.indices.contains(write) ? places[write] : write
+            let problem = Problem(Refusal.writeImpossible(at: place, obstacle))
+            let fault = Problem.Fault(
+                pointer: "/operations/\(place)", code: problem.code, detail: problem.detail)
+            return problem.with([fault])
+        default:
             return call.problem(failure)
         }
-        let fault = Problem.Fault(
-            pointer: "/operations/\(place)", code: "check-failed",
-            detail: "This check does not hold.")
-        return Problem(Refusal.checkFailed(operation: place, current: current)).with([fault])
     }
 
     /// One for each operation, in the order asked for.
@@ -68,6 +80,17 @@ enum BatchResource {
                 return ["op": "put", "etag": .string(version.etag), "created": false]
             case .deleted: return ["op": "delete", "deleted": true]
             case .absent: return ["op": "delete", "deleted": false]
+            case .incremented(let version, let value, let created):
+                // As text, which is what the value is: JSON readers round large numbers.
+                return [
+                    "op": "incr", "etag": .string(version.etag), "value": .string("\(value)"),
+                    "created": .bool(created),
+                ]
+            case .appended(let version, let bytes, let created):
+                return [
+                    "op": "append", "etag": .string(version.etag), "bytes": JSONValue(bytes),
+                    "created": .bool(created),
+                ]
             }
         }
     }

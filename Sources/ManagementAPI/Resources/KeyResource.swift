@@ -104,7 +104,7 @@ enum KeyResource {
                 return Response(status: 201, headers: [("ETag", version.etag), index])
             case .replaced(let version):
                 return Response(status: 204, headers: [("ETag", version.etag), index])
-            case .deleted, .absent, nil:
+            case .deleted, .absent, .incremented, .appended, nil:
                 fatalError("a put was answered with \(committed.answer)")
             }
         }
