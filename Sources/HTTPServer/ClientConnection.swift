@@ -21,6 +21,7 @@ final class ClientConnection: Sendable {
     enum Waiter: Sendable {
         case exchange(Exchange)
         case stream(StreamHandle)
+        case body(BodyStream)
     }
 
     private struct State {

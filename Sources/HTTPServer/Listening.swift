@@ -53,6 +53,7 @@ final class Listening: Sendable {
         switch waiter {
         case .exchange(let exchange): exchange.respondStopping()
         case .stream(let stream): stream.abort()
+        case .body(let body): body.breakOff()
         }
     }
 }

@@ -50,6 +50,8 @@ public struct RequestHandler: Sendable {
 public enum BodyPolicy: Sendable {
     /// Read it all, then handle the request; above the limit it is refused as too large.
     case collect(bytesMax: Int)
+    /// Handle the request at once, and hand over the body as it comes: ``Request/stream``.
+    case stream
     /// Do not handle the request. With `Expect: 100-continue` or more than 1 MiB to come, this is
     /// answered at once and the connection closes; otherwise after the body, and it stays.
     case reject(Response)

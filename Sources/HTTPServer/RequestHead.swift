@@ -73,4 +73,12 @@ public struct RequestHead: Sendable {
 public struct Request: Sendable {
     public let head: RequestHead
     public let body: [UInt8]
+    /// The body, of a request that was let in with ``BodyPolicy/stream``; ``body`` is empty then.
+    public let stream: BodyStream?
+
+    init(head: RequestHead, body: [UInt8], stream: BodyStream? = nil) {
+        self.head = head
+        self.body = body
+        self.stream = stream
+    }
 }

@@ -23,6 +23,8 @@ public struct ServerLimits: Sendable {
     public var drainBytesMax: UInt64 = 1 << 20
     /// A chunked body hides its size: this much is drained, then the client is hung up on.
     public var drainChunkedBytesMax: UInt64 = 16 << 20
+    /// Of a streamed body that nobody wants any more so much is read on, before the client is hung up on.
+    public var drainStreamedBytesMax: UInt64 = 1 << 30
     /// How often slow and departed clients are looked for.
     public var sweepInterval = Duration.milliseconds(500)
 

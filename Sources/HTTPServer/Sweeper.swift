@@ -55,6 +55,7 @@ final class Sweeper: Sendable {
         switch waiter {
         case .exchange(let exchange): exchange.markAbandoned()
         case .stream(let stream): stream.abort()
+        case .body(let body): body.noteDeparture()
         }
     }
 }

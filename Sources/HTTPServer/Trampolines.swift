@@ -56,7 +56,8 @@ enum Trampolines {
                 method: String(cString: method), headers: headers(of: mhd),
                 on: MHDConnection(handle: mhd))
         } else if uploadCount.pointee > 0 {
-            goesOn = transaction.receive(.init(start: upload, count: uploadCount.pointee))
+            goesOn = transaction.receive(
+                .init(start: upload, count: uploadCount.pointee), on: MHDConnection(handle: mhd))
             uploadCount.pointee = 0  // All of it was taken.
         } else {
             goesOn = transaction.proceed(on: MHDConnection(handle: mhd))

@@ -8,6 +8,7 @@ import Platform
 /// connection; or at the last, after the body. Hence:
 ///
 ///     arrived ──admitted──▶ collecting ──body complete──▶ handled ──answer──▶ answered
+///        ├──admitted as a stream──▶ streaming ──body complete──▶ handled           ▲
 ///        │                      │ too large, busy                                ▲
 ///        ├──refused, small──▶ draining ──body complete───────────────────────────┤
 ///        └──refused, large or expecting 100─────────(connection closes)──────────┘
@@ -26,6 +27,7 @@ final class Transaction {
     private enum Stage {
         case arrived
         case collecting(RequestHead, bytesMax: Int)
+        case streaming(RequestHead, Exchange, BodyStream)
         case draining(Response, bytesLeft: UInt64)
         case handled(RequestHead, Exchange)
         case answered
@@ -92,7 +94,29 @@ final class Transaction {
             stage = .collecting(head, bytesMax: bytesMax)
             if framing.hasBody { expectBody() }
             return true
+        case .stream:
+            return stream(head, framing, on: mhd)
         }
+    }
+
+    /// Handles the request before its body.
+    private func stream(
+        _ head: RequestHead, _ framing: RequestFraming, on mhd: MHDConnection
+    ) -> Bool {
+        let exchange = Exchange(head: head, stopping: refusals.stopping)
+        let body = BodyStream(
+            connection: connection, droppedBytesMax: listening.limits.drainStreamedBytesMax)
+        listening.handler.handle(Request(head: head, body: [], stream: body), exchange)
+        if let response = exchange.takeAnswer() {
+            body.breakOff()
+            return refuse(response, framing, on: mhd)
+        }
+        stage = .streaming(head, exchange, body)
+        connection.setWaiter(.body(body))
+        if framing.hasBody { expectBody() }
+        // A stop that began before the waiter was set has not seen it.
+        if listening.isStopping { body.breakOff() }
+        return true
     }
 
     private func refuse(
@@ -112,7 +136,7 @@ final class Transaction {
     private func expectBody() { connection.enter(.receivingBody(since: .now(), bytes: 0)) }
 
     /// More of the body. Answers false when the connection must be closed.
-    func receive(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    func receive(_ bytes: UnsafeRawBufferPointer, on mhd: MHDConnection) -> Bool {
         connection.received(bytes: bytes.count)
         switch stage {
         case .collecting(let head, let bytesMax):
@@ -126,6 +150,8 @@ final class Transaction {
             if body.isEmpty { reserveCapacity(for: head, bytesMax: bytesMax) }
             body.append(contentsOf: bytes)
             return true
+        case .streaming(_, _, let body):
+            return body.take(bytes, on: mhd)
         case .draining(let response, let bytesLeft):
             guard UInt64(bytes.count) <= bytesLeft else { return false }
             stage = .draining(response, bytesLeft: bytesLeft - UInt64(bytes.count))
@@ -158,6 +184,12 @@ final class Transaction {
             body = []
             listening.handler.handle(request, exchange)
             if let response = exchange.takeAnswer() { return send(response, for: head, on: mhd) }
+            return sendOrWait(for: exchange, of: head, on: mhd)
+        case .streaming(let head, let exchange, let body):
+            connection.setWaiter(nil)
+            connection.enter(.answering)
+            stage = .handled(head, exchange)
+            body.complete()
             return sendOrWait(for: exchange, of: head, on: mhd)
         case .handled(let head, let exchange):
             connection.setWaiter(nil)
@@ -219,6 +251,9 @@ final class Transaction {
     func finish() {
         switch stage {
         case .handled(_, let exchange): exchange.finish()
+        case .streaming(_, let exchange, let body):
+            body.breakOff()
+            exchange.finish()
         case .draining(let response, _): response.discard()
         case .arrived, .collecting, .answered: break
         }

@@ -1,7 +1,8 @@
 import Glibc
 
 /// A raw socket to a listener on loopback, so that a test decides every byte.
-final class Client {
+final class Client: @unchecked Sendable {
+    // Sendable because one thread at a time uses it.
     private let socket: Int32
     private var unread: [UInt8] = []
 
