@@ -27,6 +27,14 @@ public final class ManagementAPI: Sendable {
     let peerWork = Errands("api-peers", threadsMax: 16, waitingMax: 64)
     /// What this node has to ask its peers for.
     let asking = Errands("api-asking", threadsMax: 32, waitingMax: 64)
+    /// Reads of many keys.
+    let reading = Errands("api-reading", threadsMax: 4, waitingMax: 256)
+    /// One thread each, for as long as it takes.
+    let exporting = Errands("api-export", threadsMax: 8, waitingMax: 0)
+    let exportSlots = TransferSlots(totalMax: 8, perNamespaceMax: 3)
+    let importing = Errands("api-import", threadsMax: 8, waitingMax: 0)
+    let importSlots = TransferSlots(totalMax: 8, perNamespaceMax: 3)
+    let imports = ImportRuns()
     /// For each of the router's routes, and one for paths that there are not.
     let counters: [RouteCounters]
     let heldSince = HeldConditions()
@@ -90,6 +98,7 @@ public final class ManagementAPI: Sendable {
         var place = counters.count - 1
         do throws(Problem) {
             let admission = try admission(of: head, router, &place)
+            if case .stream = admission.route.body { return .stream }
             return .collect(bytesMax: admission.route.body.bytesMax)
         } catch {
             counters[place].count(status: error.status, duration: nil)

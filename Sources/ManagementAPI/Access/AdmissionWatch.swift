@@ -81,16 +81,20 @@ extension Call {
     /// Calls `end` once, with what the caller would be refused with now, when its right ends before
     /// the ticket is cancelled. For whatever outlives the request's own admission.
     func watchAdmission(end: @escaping @Sendable (Problem) -> Void) -> AdmissionWatch.Ticket {
+        api.admissions.add(admissionRefusal, end: end)
+    }
+
+    /// Answers what the caller would be refused with at the time of the call.
+    var admissionRefusal: @Sendable () -> Problem? {
         let scope = api.scope(of: route)
         let namespace = parameters.first { $0.name == "ns" }?.value
-        return api.admissions.add(
-            { [api, head] in
-                do throws(Problem) {
-                    _ = try api.gate().admit(head, to: scope, namespace: namespace)
-                    return nil
-                } catch {
-                    return error
-                }
-            }, end: end)
+        return { [api, head] in
+            do throws(Problem) {
+                _ = try api.gate().admit(head, to: scope, namespace: namespace)
+                return nil
+            } catch {
+                return error
+            }
+        }
     }
 }

@@ -21,10 +21,12 @@ struct Route: Sendable {
         case json(bytesMax: Int)
         /// Any bytes.
         case raw(bytesMax: Int)
+        /// Any bytes, of any number, read as they come.
+        case stream
 
         var bytesMax: Int {
             switch self {
-            case .none: BodyRule.ignoredBytesMax
+            case .none, .stream: BodyRule.ignoredBytesMax
             case .json(let bytesMax), .raw(let bytesMax): bytesMax
             }
         }
@@ -85,6 +87,7 @@ enum RouteTable {
         + PeerReign.routes + FailoverResource.routes + SwitchoverResource.routes
         + RollbackResource.routes + PeerQuestions.routes + TokenResource.routes
         + EventResource.routes + SessionResource.routes + AuditResource.routes
+        + ManyKeysResource.routes + ExportResource.routes + ImportResource.routes
 
     /// What the second daemon serves.
     static let healthRoutes: [Route] = routes.filter(\.isHealth)
