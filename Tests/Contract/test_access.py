@@ -150,7 +150,8 @@ def refusal(answer, method):
     """What the gate has answered; None when the request came in, whatever became of it then."""
     if method == "head":
         return (answer.status_code, None) if answer.status_code in (401, 403) else None
-    body = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
+    is_json = answer.headers.get("Content-Type", "") in ("application/json", "application/problem+json")
+    body = answer.json() if is_json else {}
     if answer.status_code == 404 and body.get("detail") == "There is no such namespace.":
         return 404, None
     if body.get("code") in ("unauthorized", "forbidden"):

@@ -40,7 +40,7 @@ enum ManyKeysResource {
 
     private static func answer(_ call: Call, _ keys: [[UInt8]]) throws(Problem) -> Response {
         let view = try call.namespaceView()
-        var items: [JSONValue] = []
+        var values: [StoredValue?] = []
         var bytes = 0
         for (place, key) in keys.enumerated() {
             let value: StoredValue?
@@ -51,8 +51,9 @@ enum ManyKeysResource {
             }
             bytes += key.count + (value?.bytes.count ?? 0)
             guard bytes <= answerBytesMax else { throw tooLarge(place) }
-            items.append(item(key, value))
+            values.append(value)
         }
+        let items = zip(keys, values).map { item($0, $1) }
         return .json(
             ["items": .array(items), "position": view.position.json],
             headers: [(Headers.index, "\(view.position.index)")])

@@ -26,12 +26,13 @@ struct ImportReader {
     typealias Numbered = (number: Int, item: Item)
 
     /// Of one JSON line: the longest key and value as Base64 fit.
-    static let lineBytesMax = 48 << 20
+    static let lineBytesMaxDefault = 48 << 20
 
     private enum Format { case unknown, lines, frames }
 
     /// Of a lifetime in seconds the end is so much after now.
     let now: UnixMilliseconds
+    let lineBytesMax: Int
     private var format = Format.unknown
     private var bytes: [UInt8] = []
     private var start = 0
@@ -43,7 +44,10 @@ struct ImportReader {
     private var isComplete = false
     private var hasFailed = false
 
-    init(now: UnixMilliseconds) { self.now = now }
+    init(now: UnixMilliseconds, lineBytesMax: Int = ImportReader.lineBytesMaxDefault) {
+        self.now = now
+        self.lineBytesMax = lineBytesMax
+    }
 
     /// What came next; nothing may come after ``finish()``.
     mutating func push(_ more: [UInt8]) {
@@ -90,11 +94,11 @@ struct ImportReader {
     private mutating func nextLine() -> Numbered? {
         while true {
             guard let end = endOfLine() else {
-                if !isPassing, bytes.count - start > ImportReader.lineBytesMax {
+                if !isPassing, bytes.count - start > lineBytesMax {
                     isPassing = true
                     number += 1
                     drop()
-                    return (number, .fault(ImportReader.tooLong))
+                    return (number, .fault(tooLong))
                 }
                 if isPassing { drop() }
                 guard isComplete, start < bytes.count, !isPassing else { return nil }
@@ -128,14 +132,15 @@ struct ImportReader {
         let text = bytes[start..<end]
         start = end
         guard text.contains(where: { $0 > 0x20 }) else { return nil }
-        guard text.count <= ImportReader.lineBytesMax else {
-            return (number, .fault(ImportReader.tooLong))
+        guard text.count <= lineBytesMax else {
+            return (number, .fault(tooLong))
         }
         return (number, ImportLine.item(Array(text), now: now))
     }
 
-    private static let tooLong = Fault(
-        code: "too-large", detail: "A line has at most \(lineBytesMax) bytes.")
+    private var tooLong: Fault {
+        Fault(code: "too-large", detail: "A line has at most \(lineBytesMax) bytes.")
+    }
 
     // MARK: - Frames
 
