@@ -188,6 +188,8 @@ import Testing
         #expect(refusals.first?["code"] == "malformed-json")
         #expect(refusals.contains { $0["code"] == "quota-exceeded" })
         #expect(try client.get("/v1/namespaces/q")["keys"] == 700)
+        let over = "{\"key\":\"k1\",\"value\":\"\",\"expires_at\":\"2020-01-01T00:00:00.000Z\"}"
+        #expect(try client.ask("POST", path, body: Array(over.utf8))["expired"] == 1)
         #expect(try client.ask("POST", path + "?on_error=never", body: body).status == 400)
         _ = try client.ask("PATCH", "/v1/namespaces/q", json: ["read_only": true]).expecting(200)
         #expect(try client.ask("POST", path, body: body).problem == "read-only")

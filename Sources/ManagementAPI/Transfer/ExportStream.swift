@@ -12,7 +12,8 @@ final class ExportStream: ResponseStream {
     private let state = Monitor(State())
 
     static let bufferBytesMax = 1 << 20
-    static let patience: Duration = .seconds(30)
+    /// Of a client that takes less than ``rateBytesMin`` in it.
+    private let patience: Duration
     static let rateBytesMin = 64 << 10
     /// What a client that takes nothing costs in the kernel.
     private static let unsentBytesMax = 256 << 10
@@ -29,6 +30,8 @@ final class ExportStream: ResponseStream {
 
         var isOver: Bool { isBroken || isClosed }
     }
+
+    init(patience: Duration = .seconds(30)) { self.patience = patience }
 
     // MARK: - The connection's side
 
@@ -68,7 +71,7 @@ final class ExportStream: ResponseStream {
     func offer(_ bytes: [UInt8]) -> Bool {
         var taken = state.withLock { $0.takenBytes }
         while true {
-            let outcome = state.wait(until: .now() + ExportStream.patience) { state -> Bool? in
+            let outcome = state.wait(until: .now() + patience) { state -> Bool? in
                 if state.isOver { return false }
                 guard state.made.count - state.offset < ExportStream.bufferBytesMax else {
                     return nil
