@@ -133,14 +133,20 @@ import Testing
     func `an import of more than all bodies may have goes through curl as it comes`() throws {
         let cluster = try TestCluster()
         let client = cluster.primary.client
-        // The whole body is larger than a batch may be.
-        let count = isFullRun ? 700_000 : 70_000
-        let value = String(repeating: "v", count: 1_000)
-        var text: [UInt8] = []
+        // The whole body is larger than a batch may be: frames of 1 MiB.
+        let count = isFullRun ? 700 : 70
+        let value = [UInt8](repeating: UInt8(ascii: "v"), count: 1 << 20)
+        var body = Array("CONVOYKV".utf8) + [1]
         for number in 0..<count {
-            text += Array("{\"key\":\"k\(number)\",\"value\":\"\(value)\"}\n".utf8)
+            var frame = ByteWriter()
+            frame.little(UInt8(ascii: "K"))
+            frame.little(UInt32(8))
+            frame.little(UInt32(value.count))
+            frame.little(UInt64(0))
+            frame.big(UInt64(number))
+            body += frame.bytes + value
         }
-        #expect(text.count > 64 << 20)
+        #expect(body.count > 64 << 20)
         let url = "\(client.base)/v1/namespaces/default/import"
         let isOver = Monitor(false)
         let seen = Monitor(0)
@@ -154,7 +160,7 @@ import Testing
             }
         }
         let run = try CommandRun.curl(
-            ["-f", "-T", "-", "-X", "POST", url], input: text, within: .seconds(55))
+            ["-f", "-T", "-", "-X", "POST", url], input: body, within: .seconds(50))
         isOver.update { $0 = true }
         let report = try JSONValue(parsing: run.output)
         #expect(report["created"]?.integerValue == Int64(count), "\(run)")
@@ -235,5 +241,35 @@ import Testing
         #expect(answer.contains("\"next_line\":2"), "\(answer)")
         #expect(try admin.get(Path.key("after")).status == 404)
         #expect(!export.received().contains("convoy_export_end"))
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `an export goes on while its namespace is renamed, and ends with its deletion`() throws {
+        let cluster = try TestCluster()
+        let admin = cluster.primary.client
+        for (name, newName) in [("kept", "renamed"), ("lost", nil)] as [(String, String?)] {
+            let token = try admin.createNamespace(name)
+            for number in 0..<4 {
+                let value = [UInt8](repeating: UInt8(ascii: "v"), count: 1 << 20)
+                _ = try admin.put(Path.key("k\(number)", in: name), value).expecting(201)
+            }
+            let held = try HeldRequest(
+                "/v1/namespaces/\(name)/export", at: cluster.primary.port,
+                headers: [("Authorization", "Bearer \(token)")], receiveBytes: 8_192)
+            try poll(within: .seconds(10), for: "its beginning") { held.isHeld ? nil : true }
+            if let newName {
+                _ = try admin.ask("PATCH", Path.namespace(name), json: ["name": .string(newName)])
+                    .expecting(200)
+            } else {
+                _ = try admin.delete(Path.namespace(name)).expecting(200)
+            }
+            rest(.milliseconds(300))
+            var text = ""
+            let deadline = MonotonicTime.now() + .seconds(newName == nil ? 3 : 20)
+            while !text.contains("convoy_export_end"), MonotonicTime.now() < deadline {
+                text += held.received()
+            }
+            #expect(text.contains("convoy_export_end") == (newName != nil))
+        }
     }
 }

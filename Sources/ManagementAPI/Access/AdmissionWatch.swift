@@ -1,4 +1,6 @@
+import Engine
 import HTTPServer
+import Node
 import Platform
 
 /// Ends what goes on for long on behalf of a caller, waits and streams, as soon as the caller would
@@ -87,10 +89,13 @@ extension Call {
     /// Answers what the caller would be refused with at the time of the call.
     var admissionRefusal: @Sendable () -> Problem? {
         let scope = api.scope(of: route)
-        let namespace = parameters.first { $0.name == "ns" }?.value
-        return { [api, head] in
+        let asked = parameters.first { $0.name == "ns" }?.value
+        return { [api, head, own = caller.namespace] in
+            // Renamed, it is still the caller's.
+            let catalog = api.node.engine?.state.catalog
+            let current = own.flatMap { catalog?.namespaces[$0]?.record.name.rawValue }
             do throws(Problem) {
-                _ = try api.gate().admit(head, to: scope, namespace: namespace)
+                _ = try api.gate().admit(head, to: scope, namespace: asked.map { current ?? $0 })
                 return nil
             } catch {
                 return error

@@ -31,7 +31,7 @@ enum ImportResource {
                 call, into: name, replaces: replaces, stopsAtRefusal: stops, now: now
             ) { runs.note(id, $0) }
             let ending = run.run(call.request.stream)
-            let answer = answer(ending, run.report, stops)
+            let answer = answer(ending, run.report, stops, at: engine.state.position.index)
             if case .success = answer {
                 runs.note(id, run.report, .succeeded)
             } else {
@@ -62,8 +62,9 @@ enum ImportResource {
 
     // MARK: - Answers
 
+    /// Where nothing was put, the index is that of the state, `index`.
     private static func answer(
-        _ ending: ImportRun.Ending, _ report: ImportReport, _ stops: Bool
+        _ ending: ImportRun.Ending, _ report: ImportReport, _ stops: Bool, at index: LogIndex
     ) -> Result<Response, Problem> {
         switch ending {
         case .done where report.isComplete == false && stops:
@@ -77,7 +78,7 @@ enum ImportResource {
             .success(
                 .json(
                     .object(report.members),
-                    headers: report.position.map { [(Headers.index, "\($0.index)")] } ?? []))
+                    headers: [(Headers.index, "\(report.position?.index ?? index)")]))
         case .stopped(let line, let words):
             .failure(
                 told(
