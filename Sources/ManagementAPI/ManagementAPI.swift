@@ -65,6 +65,9 @@ public final class ManagementAPI: Sendable {
             secrets: settings.secret, insecureLinks: settings.insecureLinks)
         counters = (0...RouteTable.routes.count).map { _ in RouteCounters() }
         node.events.onChange { [streams] in streams.tick(at: .now()) }
+        node.measurements.countRequests { [weak self] in
+            self?.requestCounts() ?? RequestCounts(reads: 0, writes: 0)
+        }
     }
 
     /// For the main listener.

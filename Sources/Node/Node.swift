@@ -22,6 +22,7 @@ public import Topology
 /// | `Members/` | being taken into a cluster and taking others in; adding, removing and moving nodes; claims; what an operator sets for this node alone |
 /// | `Links/` | what a replica session, and the source's end of replication, need of the node |
 /// | `Events/` | what has happened, told to whoever follows |
+/// | `Measurements/` | what it measures of itself, for plots of the last hour |
 /// | `Alarms/` | what is wrong and does not mend itself |
 /// | `Plans/` | what changes of the topology would do, and what forbids them |
 /// | `Operations/`, `Waits/` | what goes on for longer than a request, and who waits for it |
@@ -33,6 +34,7 @@ public final class Node: Sendable {
     public let source: Source
     public let waits: WaitHub
     public let events: EventHub
+    public let measurements = Measurements()
     let state: NodeState
     let signing: PeerSigning
     let control = ControlLoop()

@@ -88,6 +88,7 @@ enum RouteTable {
         + RollbackResource.routes + PeerQuestions.routes + TokenResource.routes
         + EventResource.routes + SessionResource.routes + AuditResource.routes
         + ManyKeysResource.routes + ExportResource.routes + ImportResource.routes
+        + MeasurementResource.routes
 
     /// What the second daemon serves.
     static let healthRoutes: [Route] = routes.filter(\.isHealth)

@@ -66,6 +66,7 @@ final class Maintenance: Sendable {
             removeRetired()
             keepShort(node)
         }
+        repeating("measurements", MeasurementRing.interval) { node.measure() }
         repeating("expiry", Maintenance.expiryPeriod, ExpirySweep()) { [stopping] sweep in
             sweep.run(node) { stopping.withLock { $0.isStopping } }
         }
