@@ -206,7 +206,8 @@ function lasting(text, now) {
  * `view` is { now, self, sync, drift, lost, refusal, unauthorized }: `self` is the name of the node that serves the
  * page or null; `lost` is { seconds } (null before the first answer) or null; `refusal` the problem that came
  * instead of the state, or null.
- * Each is { key, level, text }: `key` stays the same while only numbers in the text move.
+ * Each is { key, level, text, next }: `key` stays the same while only numbers in the text move; `next` is { href, label },
+ * the thing on the page where something can be done about it, or null.
  */
 export function problems(view) {
   const { now, self, sync, drift } = view;
@@ -232,7 +233,7 @@ export function problems(view) {
   }
 
   const found = [];
-  const add = (rank, level, key, text) => found.push({ rank, level, key, text });
+  const add = (rank, level, key, text, next = null) => found.push({ rank, level, key, text, next });
   const primary = sync.nodes.find((node) => node.name === sync.primary) ?? null;
   const replicas = replicasOf(sync);
 
@@ -244,29 +245,31 @@ export function problems(view) {
     const text = sync.nodes.length > 1
       ? `No node is primary${since}, so nothing can be written: start the old primary again, or promote a replica.`
       : `This node has not decided its role${since}, so nothing can be written: it does so by itself; else see its log.`;
-    add(1, "bad", "no-primary", text);
+    add(1, "bad", "no-primary", text, NEXT.nodes);
   } else if (sync.primary != null && sync.writable === false) {
     const where = primary?.running?.state;
     if (primary?.running?.role === "undecided") {
       add(2, "warn", "undecided", `${sync.primary} asks the other nodes whether another one reigns`
-        + `${lasting(primary.running.since, now)}${brief(primary.last_error) ? `: ${brief(primary.last_error)}` : ""}; nothing can be written until then.`);
+        + `${lasting(primary.running.since, now)}${brief(primary.last_error) ? `: ${brief(primary.last_error)}` : ""}; nothing can be written until then.`, showNode(sync.primary));
     } else if (primary && isOld(primary, now)) {
-      add(2, "bad", "not-writable", `Nothing can be written: the primary ${sync.primary} is not heard.`);
+      add(2, "bad", "not-writable", `Nothing can be written: the primary ${sync.primary} is not heard.`, NEXT.takeOver);
     } else if (where === "handing_over") {
       add(2, "warn", "handing-over", `${sync.primary} is handing over to another node; writes wait until it is done.`);
     } else {
       const why = sync.write_obstacles?.[0]?.detail ?? brief(primary?.last_error);
       add(2, "bad", "not-writable", `${sync.primary} is primary but does not accept writes`
-        + `${lasting(primary?.running?.since, now)}: ${why || "look at its disk and its replicas"}.`);
+        + `${lasting(primary?.running?.since, now)}: ${why || "look at its disk and its replicas"}.`, showNode(sync.primary));
     }
   } else if (sync.primary != null && sync.writable == null) {
     add(2, "bad", "writable-unknown",
-      `Whether ${sync.primary} accepts writes is not known: check that it runs and can be reached from here.`);
+      `Whether ${sync.primary} accepts writes is not known: check that it runs and can be reached from here.`,
+      showNode(sync.primary));
   }
 
   for (const alarm of sync.alarms ?? []) {
     add(2.2, "bad", `alarm ${alarm.code} ${alarm.node}`,
-      `${alarmWord(alarm)}${lasting(alarm.since, now)}: ${alarm.detail.replace(/\.$/, "")}. Next: ${alarm.next_step}`);
+      `${alarmWord(alarm)}${lasting(alarm.since, now)}: ${alarm.detail.replace(/\.$/, "")}. Next: ${alarm.next_step}`,
+      showNode(alarm.node));
   }
   for (const node of sync.nodes) nodeProblems(node, { now, primary, sync, add });
 
@@ -276,7 +279,8 @@ export function problems(view) {
     const seconds = secondsSince(item.since, now);
     const long = seconds == null ? "What runs differs" : `For ${age(seconds)}, what runs has differed`;
     add(7, "warn", `drift ${item.kind} ${item.node ?? ""}`,
-      `${long} from what is configured: ${driftText(item)}. ${item.action ?? ""}`.trim());
+      `${long} from what is configured: ${driftText(item)}. ${item.action ?? ""}`.trim(),
+      NEXT.shape);
   }
 
   const rate = { bad: 0, warn: 1, info: 2 };
@@ -285,10 +289,11 @@ export function problems(view) {
     if (sync.in_sync === false && found.length === 0) {
       add(9, "warn", "not-in-sync", "Not every replica is in sync yet; wait, or look at the nodes below.");
     } else if (found.length === 0) {
-      return [{ key: "ok", level: "ok", text: allIsWell(sync, replicas, primary, now) }];
+      const next = replicas.length === 0 ? NEXT.add : null;
+      return [{ key: "ok", level: "ok", text: allIsWell(sync, replicas, primary, now), next }];
     }
   }
-  return found.map(({ key, level, text }) => ({ key, level, text }));
+  return found.map(({ key, level, text, next }) => ({ key, level, text, next }));
 }
 
 function allIsWell(sync, replicas, primary, now) {
@@ -300,7 +305,19 @@ function allIsWell(sync, replicas, primary, now) {
   return `All is well: ${sync.primary} accepts writes and ${good} of ${replicas.length} ${verb} in sync.`;
 }
 
-function nodeProblems(node, { now, primary, sync, add }) {
+const NEXT = {
+  nodes: { href: "#nodes-title", label: "Show the nodes" },
+  takeOver: { href: "#nodes-title", label: "Show who can take over" },
+  shape: { href: "#shape-title", label: "Show what differs" },
+  add: { href: "#add-node", label: "Add a replica" },
+};
+
+function showNode(name) {
+  return { href: `#node-${name}`, label: `Show ${name}` };
+}
+
+function nodeProblems(node, { now, primary, sync, add: addAny }) {
+  const add = (...problem) => addAny(...problem, showNode(node.name));
   const { name, running } = node;
   const upstream = running?.upstream ?? node.configured?.upstream ?? sync.primary ?? "its upstream";
   const since = lasting(running?.since, now);
@@ -366,6 +383,8 @@ function nodeProblems(node, { now, primary, sync, add }) {
 }
 
 const ALARMS = {
+  "replicas-missing": (node) => `${node} has had too few replicas for its writes`,
+  "isolated": (node) => `${node} has been cut off from its replicas and refuses writes`,
   "catalog-differs": (node) => `${node} has had another catalog than its primary`,
   "history-damaged": (node) => `${node} has had another history than its upstream`,
   "primary-unreachable": (node) => `The primary ${node} has been silent`,
@@ -413,4 +432,38 @@ export function logText(log) {
 export function topologyText(sync) {
   if (sync.generation == null) return "unknown";
   return `generation ${count(sync.generation)}, term ${count(sync.term)}`;
+}
+
+/** The catalog that the primary has, and who was seen to have the same as of the same entry. */
+export function digestText(sync, now) {
+  const own = sync.nodes.find((node) => node.name === sync.primary)?.catalog;
+  if (own?.digest == null) return "unknown";
+  const same = sync.nodes.filter((node) => !isOld(node, now) && node.catalog?.digest === own.digest
+    && node.catalog.index === own.index).length;
+  return `${own.digest.slice(0, 8)} on ${same} of ${sync.nodes.length}`;
+}
+
+/** What the node that serves the page sees itself, and what it has from others. */
+export function sourcesText(sync, self, now) {
+  const heard = sync.nodes.filter((node) => node.name !== self && !isOld(node, now)).length;
+  const others = sync.nodes.length - 1;
+  if (others <= 0) return `${self ?? "this node"}; there is no other`;
+  return `${self ?? "this node"}; ${heard} of ${others} from their answers`;
+}
+
+export function observedText(node, self, now) {
+  if (node.name === self) return "at first hand";
+  const seen = observedAge(node, now);
+  return seen == null ? "never" : seen < 2 ? "now" : `${age(seen)} ago`;
+}
+
+export function ago(text, now) {
+  const seconds = secondsSince(text, now);
+  return seconds == null ? "–" : seconds < 1 ? "now" : `${age(seconds)} ago`;
+}
+
+/** "12/s", "0.4/s", "1,204/s". */
+export function perSecond(value) {
+  if (value == null) return "–";
+  return value === 0 ? "0" : value < 10 ? value.toFixed(1) : count(Math.round(value));
 }

@@ -13,7 +13,7 @@ public struct APISettings: Sendable {
     public var secret: ClusterSecrets?
     /// Let nodes beyond loopback ask without TLS.
     public var insecureLinks = false
-    /// The status page's files by name: `index.html`, `status.js`, `words.js`, `status.css`.
+    /// The status page's files by name: `index.html`, scripts and style.
     public var pageFiles: [String: [UInt8]] = [:]
     /// openapi/convoy.yaml as JSON.
     public var openAPIDocument: [UInt8] = []

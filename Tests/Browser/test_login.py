@@ -99,6 +99,8 @@ def test_a_session_ends_with_its_token(page, node):
 def foreign():
     """A page of somebody else, on this machine under another name and port."""
     class Page(BaseHTTPRequestHandler):
+        timeout = 1  # A connection that the browser keeps must not hold up the end.
+
         def do_GET(self):
             self.send_response(200)
             self.send_header("Content-Type", "text/html")

@@ -128,7 +128,7 @@ import Testing
         }
         for path in [
             "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/v1/namespaces/../../etc/passwd",
-            "/v1/namespaces/..%2F..%2Fetc", "/status.js/../../etc/passwd", "//etc/passwd",
+            "/v1/namespaces/..%2F..%2Fetc", "/page/../../etc/passwd", "//etc/passwd",
             "/v1/namespaces/default%00/keys/k", "/v1/namespaces/%ff/keys/k", "/v1//sync",
             "/replication/snapshots/..%2F..%2FCURRENT/files/..%2F..%2Fnode.json",
             "/v1/operations/..%2F..%2Fx", "/v1/tokens/..%2Fx",

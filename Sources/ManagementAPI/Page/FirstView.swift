@@ -1,0 +1,105 @@
+import Engine
+import Log
+import Node
+import Platform
+import Topology
+
+/// What fills the page's places: the state as it is when the page is asked for, so that it can be read at
+/// once and without a script. The script finds the same elements and goes on with them.
+struct FirstView {
+    /// Markup by place; every text in it is escaped.
+    let values: [String: String]
+
+    /// As NAMESPACES_PER_PAGE in tenants.js.
+    static let namespacesMax = 25
+    /// As ROWS_AT_FIRST in nodes.js.
+    static let nodesMax = 20
+
+    /// Reads what is published: blocks for nothing.
+    init(of node: Node) {
+        var sync = node.sync()
+        sync.nodes = node.explained(sync.nodes)
+        let name = node.name.rawValue
+        let now = UnixMilliseconds.now()
+        let verdict = Verdict(sync, drift: node.driftItems(), own: name, now: now)
+        var values = [
+            "level": verdict.level.rawValue, "symbol": verdict.level.symbol,
+            "sentence": verdict.text.escapedForHTML,
+            "self": "as seen by \(name)".escapedForHTML,
+            "title": "\(verdict.level.symbol) \(name) · Convoy".escapedForHTML,
+            "nodes": NodeRows(sync: sync, own: name, now: now).markup(max: FirstView.nodesMax),
+            "converged": sync.converged ? "What runs is what is configured." : "–",
+        ]
+        for (fact, text) in FirstView.facts(sync) { values[fact] = text.escapedForHTML }
+        if let catalog = node.engine?.state.catalog {
+            let found = catalog.namespaces(
+                after: nil, prefix: "", countMax: FirstView.namespacesMax)
+            values["namespaces"] = found.map(FirstView.row).joined()
+        }
+        self.values = values
+    }
+
+    // MARK: - Facts
+
+    private static func facts(_ sync: SyncReport) -> [(String, String)] {
+        let writable =
+            sync.primary.map { sync.writable ? "yes, on \($0)" : "no (\($0))" } ?? "nowhere"
+        let replicas = sync.configuredReplicas
+        let index = sync.position.map { Wording.count($0.index.rawValue) } ?? "unknown"
+        let topology = sync.generation.map {
+            "generation \(Wording.count($0.rawValue)), term \(Wording.count(sync.term ?? 0))"
+        }
+        return [
+            ("writable", writable),
+            ("in-sync", replicas == 0 ? "no replica" : "\(sync.inSyncReplicas) of \(replicas)"),
+            ("exposure", exposure(sync.exposure)), ("position", index),
+            ("log", log(sync)), ("topology", topology ?? "unknown"),
+            ("digest", digest(sync)),
+        ]
+    }
+
+    private static func exposure(_ exposure: SyncReport.Exposure?) -> String {
+        guard let exposure else { return "unknown" }
+        guard let candidate = exposure.candidate else { return "everything: no replica" }
+        let lost =
+            exposure.entries == 0
+            ? "nothing" : NodeRows.behind(exposure.entries, exposure.seconds)
+        return "\(lost); \(candidate) would take over"
+    }
+
+    private static func log(_ sync: SyncReport) -> String {
+        guard let bytes = sync.logBytes, let first = sync.logFirst else { return "unknown" }
+        if let last = sync.logLast, first > last { return "empty" }
+        return "\(Wording.bytes(bytes)), from \(Wording.count(first.rawValue))"
+    }
+
+    /// The primary's catalog, and how many have the same as of the same entry.
+    private static func digest(_ sync: SyncReport) -> String {
+        guard let own = sync.nodes.first(where: { $0.name == sync.primary })?.catalog else {
+            return "unknown"
+        }
+        let same = sync.nodes.count {
+            $0.catalog?.digest == own.digest && $0.catalog?.index == own.index
+        }
+        return "\(own.digest.hex.prefix(8)) on \(same) of \(sync.nodes.count)"
+    }
+
+    // MARK: - Namespaces
+
+    private static func row(_ namespace: Namespace) -> String {
+        let name = namespace.record.name.rawValue.escapedForHTML
+        let usage = namespace.currentUsage
+        let badge = namespace.record.isReadOnly ? "read-only" : ""
+        return """
+            <tr role="row" data-key="\(name)"><th class="name" role="rowheader" scope="row">\
+            <span class="label">\(name)</span><span class="badge">\(badge)</span></th>\
+            <td class="keys number" role="cell" data-label="Keys">\(Wording.count(usage.keys))</td>\
+            <td class="bytes number" role="cell" data-label="Size">\(Wording.bytes(UInt64(usage.bytes)))</td>\
+            <td class="quota" role="cell" data-label="Quota"></td>\
+            <td class="reads number" role="cell" data-label="Reads/s"></td>\
+            <td class="writes number" role="cell" data-label="Writes/s"></td>\
+            <td class="last" role="cell" data-label="Last write"></td>\
+            <td class="do" role="cell"></td></tr>
+            """
+    }
+}

@@ -1,0 +1,81 @@
+import Log
+import Node
+import Platform
+import Topology
+
+/// The rows of the table of nodes, as nodes.js makes them.
+struct NodeRows {
+    let sync: SyncReport
+    let own: String
+    let now: UnixMilliseconds
+
+    func markup(max: Int) -> String { sync.nodes.prefix(max).map(row).joined() }
+
+    private func row(_ node: NodeReport) -> String {
+        let name = node.name.escapedForHTML
+        let address = (node.address ?? "address unknown").escapedForHTML
+        let age = node.observedAt.map { Wording.secondsSince($0, now) }
+        let isOld = age.map { $0 > 5 } ?? true
+        let state = isOld ? ("not heard", "?", "old") : NodeRows.word(node)
+        let role = (isOld ? node.configured?.role : node.running?.role)?.rawValue ?? "none"
+        let isPrimary = node.running?.role == .primary
+        let seen =
+            node.name == own
+            ? "at first hand" : age.map { $0 < 2 ? "now" : "\(Wording.age($0)) ago" } ?? "never"
+        return """
+            <tr class="node\(isOld ? " old" : "")" role="row" data-key="row \(name)" data-level="\(state.2)" id="node-\(name)">\
+            <th class="node" role="rowheader" scope="row" data-label="Node"><span class="name">\(name)</span>\
+            <span class="address muted">\(address)</span></th>\
+            \(cell("role", "Role", role))\
+            <td class="state" role="cell" data-label="State"><span class="symbol" aria-hidden="true">\(state.1)</span>\
+            <span class="word">\(state.0)</span></td>\
+            \(cell("since", "Since", isOld ? "–" : since(node)))\
+            \(cell("position number", "Position", isOld ? "–" : position(node)))\
+            \(cell("behind number", "Behind", isOld || isPrimary ? "–" : lag(node)))\
+            \(cell("observed number", "Observed", seen))<td class="do" role="cell"></td></tr>
+            """
+    }
+
+    private func cell(_ classes: String, _ label: String, _ text: String) -> String {
+        "<td class=\"\(classes)\" role=\"cell\" data-label=\"\(label)\">\(text.escapedForHTML)</td>"
+    }
+
+    private func since(_ node: NodeReport) -> String {
+        node.running.map { "\(Wording.age(Wording.secondsSince($0.since, now))) ago" } ?? "–"
+    }
+
+    private func position(_ node: NodeReport) -> String {
+        node.position.map { Wording.count($0.index.rawValue) } ?? "unknown"
+    }
+
+    private func lag(_ node: NodeReport) -> String {
+        node.lag.map { NodeRows.behind($0.entries, $0.seconds) } ?? "unknown"
+    }
+
+    static func behind(_ entries: UInt64, _ seconds: Double?) -> String {
+        if entries == 0 { return "nothing" }
+        let text = Wording.counted(entries, "entry", "entries")
+        guard let seconds, seconds >= 0.05 else { return text }
+        return "\(text), \(Wording.duration(seconds))"
+    }
+
+    /// Word, symbol and level of a node that is heard.
+    private static func word(_ node: NodeReport) -> (String, String, String) {
+        switch node.running?.state {
+        case .serving: ("serving", "✓", "ok")
+        case .unconfirmed: ("hears no replica", "!", "warn")
+        case .handingOver: ("handing over", "↻", "info")
+        case .streaming: ("streaming", "✓", "ok")
+        case .connecting: ("connecting", "↻", "info")
+        case .handshake: ("handshake", "↻", "info")
+        case .fullSync: ("full sync", "↻", "info")
+        case .backoff: ("cannot connect", "✕", "bad")
+        case .stalled: ("stalled", "✕", "bad")
+        case .detached: ("detached", "⊘", "bad")
+        case .fenced: ("fenced", "⊘", "bad")
+        case nil:
+            node.running?.role == .undecided
+                ? ("deciding its role", "↻", "warn") : ("unknown", "?", "old")
+        }
+    }
+}

@@ -1,0 +1,66 @@
+import Platform
+
+/// Figures as the page writes them; as in words.js.
+enum Wording {
+    /// "1,204".
+    static func count(_ value: some BinaryInteger) -> String {
+        var digits = Array(String(value))
+        var place = digits.count - 3
+        while place > 0 {
+            digits.insert(",", at: place)
+            place -= 3
+        }
+        return String(digits)
+    }
+
+    /// "1 entry", "1,204 entries".
+    static func counted(_ value: some BinaryInteger, _ one: String, _ many: String) -> String {
+        "\(count(value)) \(value == 1 ? one : many)"
+    }
+
+    static func bytes(_ value: UInt64) -> String {
+        if value < 1000 { return "\(value) B" }
+        var rest = Double(value)
+        for unit in ["kB", "MB", "GB", "TB"] {
+            rest /= 1000
+            let text = decimal(rest, places: rest < 100 ? 1 : 0)
+            if (Double(text) ?? 0) < 1000 || unit == "TB" { return "\(text) \(unit)" }
+        }
+        return "\(value) B"
+    }
+
+    static func duration(_ seconds: Double) -> String {
+        let whole = Int(max(0, seconds))
+        if seconds < 1 { return seconds < 0.05 ? "0 s" : "\(decimal(seconds, places: 1)) s" }
+        if whole < 60 { return "\(whole) s" }
+        if whole < 600 { return "\(whole / 60) min \(whole % 60) s" }
+        if whole < 3600 { return "\(whole / 60) min" }
+        if whole < 172_800 { return "\(whole / 3600) h \(whole % 3600 / 60) min" }
+        return "\(whole / 86400) days"
+    }
+
+    /// Whole seconds.
+    static func age(_ seconds: Double) -> String { duration(max(0, seconds).rounded(.down)) }
+
+    static func secondsSince(_ time: UnixMilliseconds, _ now: UnixMilliseconds) -> Double {
+        now > time ? Double(now.rawValue - time.rawValue) / 1000 : 0
+    }
+
+    /// " for 40 s", or "" if nobody knows since when.
+    static func lasting(_ time: UnixMilliseconds?, _ now: UnixMilliseconds) -> String {
+        time.map { " for \(age(secondsSince($0, now)))" } ?? ""
+    }
+
+    /// As part of a sentence: without its full stop, and not longer than a person reads.
+    static func brief(_ text: String) -> String {
+        let bare = text.hasSuffix(".") ? String(text.dropLast()) : text
+        return bare.count > 160 ? "\(bare.prefix(157))…" : bare
+    }
+
+    /// With no place or one.
+    private static func decimal(_ value: Double, places: Int) -> String {
+        guard places > 0 else { return "\(Int(value.rounded()))" }
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+}

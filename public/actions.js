@@ -1,0 +1,295 @@
+// Changes: each is shown as a plan with its risks before it is made, and as a command.
+
+import { button, byId, make, redraw, say } from "./dom.js";
+import { ask, known, may } from "./data.js";
+import * as words from "./words.js";
+
+const PLAN_TIMEOUT_MS = 10000;
+const CHANGE_TIMEOUT_MS = 30000;
+const TYPING_PAUSE_MS = 300;
+
+/** The action that is open, with what was typed. */
+let open = null;
+let typing = null;
+let changed = () => {};
+
+// ---- Which there are. Each is { title, what, method, path, body(fields), at, scope, … } ----
+
+function primaryName() {
+  return known.sync?.primary ?? null;
+}
+
+const switchOver = (node) => ({
+  title: `Switch over to ${node}`, go: "Switch over", scope: "topology:write", at: primaryName(),
+  what: `${node} becomes primary as planned. Nothing is lost; writes wait for a moment.`,
+  method: "POST", path: "/v1/topology/switchover", body: () => ({ from: primaryName(), to: node }),
+});
+const failOver = (node) => ({
+  title: `Fail over to ${node}`, go: "Fail over", scope: "topology:force", at: node, name: node,
+  what: `${node} takes over although the primary does not answer. What only the old primary has may be lost.`,
+  method: "POST", path: "/v1/topology/failover",
+  fields: [{ name: "reason", label: "Why", required: true },
+    { name: "accept_data_loss", label: "Accept that data may be lost", type: "checkbox" }],
+  body: ({ reason, accept_data_loss: accepts }) => ({ to: node, reason: reason || "…", ...accepts ? { accept_data_loss: true } : {} }),
+});
+const resync = (node) => ({
+  title: `Resync ${node}`, go: "Resync", scope: "topology:write", at: primaryName(), name: node,
+  what: `${node} starts over with a full sync, and replaces what it has.`,
+  method: "POST", path: `/v1/nodes/${encodeURIComponent(node)}/resync`,
+});
+const remove = (node) => ({
+  title: `Remove ${node}`, go: "Remove", scope: "topology:write", at: primaryName(), name: node,
+  what: `${node} goes out of the topology and follows nobody any more. Its data stays on its disk.`,
+  method: "DELETE", path: `/v1/nodes/${encodeURIComponent(node)}`,
+});
+const addNode = () => ({
+  title: "Add a node", go: "Add", scope: "topology:write", at: primaryName(),
+  what: "A node that runs somewhere joins as a replica, and begins with a full sync.",
+  method: "POST", path: "/v1/nodes",
+  fields: [{ name: "address", label: "Its address, as http://host:port", required: true },
+    { name: "upstream", label: "Follows (empty: the primary)" },
+    { name: "discard_data", label: "Let it give up data that it has", type: "checkbox" }],
+  body: ({ address, upstream, discard_data: discards }) =>
+    ({ address, ...upstream ? { upstream } : {}, ...discards ? { discard_data: true } : {} }),
+});
+const flush = (item) => ({
+  title: `Flush ${item.name}`, go: "Flush", scope: "namespaces:write", at: primaryName(), name: item.name,
+  what: "All keys of the namespace are removed, at once and on every node. This cannot be undone.",
+  method: "POST", path: `/v1/namespaces/${encodeURIComponent(item.name)}/flush`,
+  plan: { steps: [{ detail: "one entry, on every node" }], blockers: [], risks: [{ code: "data-loss",
+    detail: `${words.counted(item.keys, "key", "keys")}, ${words.bytes(item.bytes)}, are gone` }] },
+});
+const cancel = (operation) => ({
+  title: `Cancel ${operation.type} of ${operation.node}`, go: "Cancel it", scope: "topology:write", at: primaryName(),
+  what: "The operation ends where it is, as far as that is possible.",
+  method: "POST", path: `/v1/operations/${encodeURIComponent(operation.id)}/cancel`,
+  plan: { steps: [{ detail: "the operation stops before its next step" }], risks: [], blockers: [] },
+});
+
+/** The buttons of a node: { made, make }, where `made` tells when they have to be made anew. */
+export function nodeActions(node) {
+  const isReplica = node.configured?.role === "replica";
+  const list = [];
+  if (isReplica) list.push(["Switch over", switchOver], ["Fail over", failOver], ["Resync", resync], ["Remove", remove]);
+  const allowed = list.filter(([, action]) => may(action(node.name).scope));
+  return { made: [node.name, allowed.map(([text]) => text)], make: () => allowed.length === 0 ? [] : [menu(node.name, allowed)] };
+}
+
+function menu(name, allowed) {
+  const select = make("select", "menu");
+  select.setAttribute("aria-label", `Actions for ${name}`);
+  select.append(make("option", null, null, "Actions…"), ...allowed.map(([text]) => make("option", null, null, `${text}…`)));
+  select.addEventListener("change", () => {
+    const chosen = allowed[select.selectedIndex - 1];
+    select.selectedIndex = 0;
+    if (chosen) show(chosen[1](name));
+  });
+  return select;
+}
+
+export function namespaceActions(item) {
+  const allowed = may("namespaces:write");
+  return { made: [allowed, item.name], make: () => {
+    if (!allowed) return [];
+    const flushes = button("Flush…", "small", () => show(flush(known.namespaces?.items.find(({ name }) => name === item.name) ?? item)));
+    flushes.setAttribute("aria-label", `Flush ${item.name}…`);
+    return [flushes];
+  } };
+}
+
+export const operationActions = { cancel: (operation) => show(cancel(operation)) };
+
+// ---- The dialog ----
+
+export function startActions(whenChanged) {
+  changed = whenChanged;
+  byId("add-node").addEventListener("click", () => show(addNode()));
+  byId("action-close").addEventListener("click", () => byId("action").close());
+  byId("action-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    go();
+  });
+  byId("action-name").addEventListener("input", drawState);
+  byId("action-copy").addEventListener("click", copy);
+}
+
+export function drawActions() {
+  byId("add-node").hidden = !may("topology:write");
+}
+
+function fields() {
+  const values = {};
+  for (const input of byId("action-fields").querySelectorAll("input")) {
+    values[input.name] = input.type === "checkbox" ? input.checked : input.value.trim();
+  }
+  return values;
+}
+
+function show(action) {
+  open = { ...action, state: "planning", found: null };
+  say(byId("action-title"), action.title);
+  say(byId("action-what"), action.what);
+  say(byId("action-go"), action.go);
+  say(byId("action-result"), "");
+  byId("action-fields").replaceChildren(...(action.fields ?? []).map(field));
+  byId("action-confirm").hidden = action.name == null;
+  byId("action-name").value = "";
+  say(byId("action-name-label"), action.name == null ? "" : `Type ${action.name} to confirm`);
+  byId("action").showModal();
+  plan();
+}
+
+function field({ name, label, required, type }) {
+  const input = make("input");
+  input.name = input.id = `field-${name}`;
+  input.name = name;
+  input.type = type ?? "text";
+  input.required = required ?? false;
+  input.autocomplete = "off";
+  input.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(plan, TYPING_PAUSE_MS);
+    drawState();
+  });
+  const text = make("label", null, null, label);
+  text.htmlFor = input.id;
+  const line = make("p", type === "checkbox" ? "check" : "field");
+  line.append(...type === "checkbox" ? [input, text] : [text, input]);
+  return line;
+}
+
+function request(action, dry) {
+  const body = action.body?.(fields());
+  return [action.path + (dry ? "?dry_run=true" : ""), {
+    method: action.method,
+    ...body ? { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {},
+  }];
+}
+
+/** Asks for the plan of what is open; a change that is not made here is only explained. */
+async function plan() {
+  const action = open;
+  const self = known.self?.name;
+  action.state = "planning";
+  action.found = null;
+  drawState();
+  if (action.at != null && action.at !== self) {
+    action.state = "elsewhere";
+  } else if (action.plan) {
+    Object.assign(action, { found: action.plan, state: "planned" });
+  } else if (byId("action-fields").querySelector("input:invalid[name=address]")) {
+    action.state = "waiting";
+  } else {
+    let answer = null;
+    try { answer = await ask(...request(action, true), PLAN_TIMEOUT_MS); } catch { /* null says it */ }
+    if (open !== action) return;
+    if (answer?.status === 200) Object.assign(action, { found: answer.body, state: "planned" });
+    else Object.assign(action, { state: "refused", why: explain(answer) });
+  }
+  drawState();
+}
+
+function explain(answer) {
+  if (answer == null) return "This node did not answer in time: look at the operations before you try again.";
+  const faults = (answer.body?.errors ?? []).map((fault) => fault.detail).join(" ");
+  return [answer.body?.detail ?? `This node answered ${answer.status}.`, faults].filter(Boolean).join(" ");
+}
+
+function drawState() {
+  if (!open) return;
+  const { state, found } = open;
+  redraw(byId("plan"), [open.title, state, found, open.why], () => drawPlan(open));
+  const named = open.name == null || byId("action-name").value.trim() === open.name;
+  const filled = byId("action-fields").querySelector("input:invalid") == null;
+  byId("action-go").disabled = !(state === "planned" && (found.blockers ?? []).length === 0 && named && filled);
+  byId("action-go").hidden = state === "elsewhere" || state === "done";
+  byId("action-confirm").hidden = open.name == null || byId("action-go").hidden;
+  say(byId("action-curl"), curl(open));
+}
+
+function drawPlan(action) {
+  const { state, found, at, why } = action;
+  if (state === "planning") return [make("p", "muted", null, "Looking at what it would do…")];
+  if (state === "waiting") return [make("p", "muted", null, "The plan comes as soon as there is an address.")];
+  if (state === "refused") return [make("p", "bad-text", null, `✕ ${why}`)];
+  if (state === "elsewhere") return [elsewhere(at)];
+  if (!found) return [];
+  return [...part("It would", found.steps, "ol", ""), ...part("Risks", found.risks, "ul", "warn-text"),
+    ...part("It is not possible", found.blockers, "ul", "bad-text"),
+    ...found.risks.length + found.blockers.length === 0 ? [make("p", "ok-text", null, "✓ No risk is known.")] : []];
+}
+
+function part(title, items, tag, className) {
+  if (!items?.length) return [];
+  const list = make(tag);
+  for (const { node, detail, remedy, evidence } of items) {
+    const li = make("li", className, null, `${node ? `${node}: ` : ""}${detail}`);
+    const figures = (evidence ?? []).map(({ name, value, measured }) =>
+      `${name.replaceAll("_", " ")} ${measured ? "" : "about "}${words.count(Math.round(value * 10) / 10)}`);
+    const more = [figures.join(", "), remedy && `What helps: ${remedy}`].filter(Boolean).join(". ");
+    if (more) li.append(make("span", "remedy muted", null, more));
+    list.append(li);
+  }
+  return [make("h3", null, null, title), list];
+}
+
+function elsewhere(name) {
+  const line = make("p", "warn-text", null, `! This is sent to ${name}, and this page is that of ${known.self?.name ?? "another node"}. `);
+  const address = addressOf(name);
+  if (/^https?:\/\//.test(address ?? "")) {
+    const link = make("a", null, null, `Open the page of ${name}`);
+    link.href = `${address}/`;
+    line.append(link, ", or use the command below.");
+  }
+  return line;
+}
+
+function addressOf(name) {
+  return known.sync?.nodes.find((node) => node.name === name)?.address ?? null;
+}
+
+async function go() {
+  const action = open;
+  if (byId("action-go").disabled) return;
+  byId("action-go").disabled = true;
+  action.state = "going";
+  let answer = null;
+  try { answer = await ask(...request(action, false), CHANGE_TIMEOUT_MS); } catch { /* null says it */ }
+  if (open !== action) return;
+  const good = answer != null && answer.status < 300;
+  action.state = good ? "done" : "planned";
+  drawState();
+  const begun = answer?.status === 202 ? `✓ Begun: operation ${answer.body?.id}, under Lately.` : "✓ Done.";
+  byId("action-result").className = good ? "ok-text" : "bad-text";
+  say(byId("action-result"), good ? begun : `✕ ${explain(answer)}`);
+  byId("action-close").focus();
+  changed();
+}
+
+// ---- As a command ----
+
+/** Quoted for a shell. Pure. */
+export function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** The change as a command; the token is named, not shown. */
+function curl(action) {
+  const [path, { body }] = request(action, false);
+  const base = (action.at !== known.self?.name ? addressOf(action.at) : null) ?? location.origin;
+  return [`curl -X ${action.method} ${quoted(base + path)}`, '-H "Authorization: Bearer $CONVOY_TOKEN"',
+    ...body ? ["-H 'Content-Type: application/json'", `-d ${quoted(body)}`] : []].join(" \\\n  ");
+}
+
+async function copy() {
+  const text = byId("action-curl").textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    say(byId("action-copy"), "Copied");
+  } catch {
+    // Without the right to the clipboard, or without TLS: it is selected, to be copied by hand.
+    getSelection().selectAllChildren(byId("action-curl"));
+    say(byId("action-copy"), "Selected: copy it");
+  }
+  setTimeout(() => say(byId("action-copy"), "Copy as curl"), 2000);
+}

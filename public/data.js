@@ -1,0 +1,156 @@
+// What is known, and asking for it: requests with a deadline, polls, and the stream of events with resume.
+
+const TIMEOUT_MS = 3000;
+
+/** Clocks: the page's monotonic one for elapsed time, the server's for everything that was observed. */
+export const known = {
+  self: null, sync: null, drift: null, links: null, namespaces: null, trouble: null, caller: null,
+  measured: null, operations: null, history: null, audit: null, events: [],
+  refusal: null, unauthorized: false, failed: false,
+  answeredAt: null,   // performance.now() of the last answer
+  serverTime: null,   // the server's clock then, in ms since 1970
+  lags: new Map(),    // by node: [seconds since 1970, seconds behind], of the last ten minutes
+  rates: new Map(),   // by node: { index, at, perSecond } of its position
+};
+
+export function serverNow() {
+  if (known.serverTime == null) return Date.now();
+  return known.serverTime + (performance.now() - known.answeredAt);
+}
+
+export function view() {
+  const seconds = known.answeredAt == null ? null : (performance.now() - known.answeredAt) / 1000;
+  return {
+    now: serverNow(), self: known.self?.name ?? null, sync: known.sync, drift: known.drift,
+    lost: known.failed ? { seconds } : null, refusal: known.refusal, unauthorized: known.unauthorized,
+  };
+}
+
+export function may(scope) {
+  return known.caller?.scopes?.includes(scope) ?? false;
+}
+
+/** The answer as { status, date, body }; throws if none came in time. `body` is null unless it is JSON. */
+export async function ask(path, more = {}, timeout = TIMEOUT_MS) {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), timeout);
+  try {
+    const answer = await fetch(path, { signal: abort.signal, cache: "no-store", credentials: "same-origin", ...more });
+    const text = await answer.text();
+    let body = null;
+    try { body = JSON.parse(text); } catch { /* not JSON: the status says enough */ }
+    return { status: answer.status, date: Date.parse(answer.headers.get("Date") ?? ""), body };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Asks again `every` ms after each answer; `take` gets the answer, or null if none came. An answer to a path that is
+ * no longer wanted is dropped, and with the path null nothing is asked. Returns what asks at once.
+ */
+export function poll(path, every, take, after) {
+  let timer = null;
+  let asking = false;
+  let again = false;
+  async function once() {
+    clearTimeout(timer);
+    again = asking;
+    if (asking) return;
+    const asked = path();
+    if (asked == null) {
+      timer = setTimeout(once, every);
+      return;
+    }
+    asking = true;
+    let answer = null;
+    try { answer = await ask(asked); } catch { /* null says it */ }
+    asking = false;
+    const wanted = asked === path();
+    timer = setTimeout(once, wanted && !again ? every : 0);
+    if (wanted) {
+      take(answer);
+      after();
+    }
+  }
+  once();
+  return once;
+}
+
+export function takeIf200(key) {
+  return (answer) => {
+    if (answer?.status === 200 && answer.body) known[key] = answer.body;
+  };
+}
+
+export function takeSync(answer) {
+  known.failed = answer == null;
+  if (answer == null) return;
+  known.answeredAt = performance.now();
+  known.unauthorized = answer.status === 401;
+  known.refusal = null;
+  if (answer.status === 200 && Array.isArray(answer.body?.nodes)) {
+    known.sync = answer.body;
+    for (const node of known.sync.nodes) note(node);
+  } else if (known.unauthorized) {
+    forget();
+  } else {
+    known.refusal = answer.body?.detail ?? `it answered ${answer.status}`;
+  }
+  // The Date header has whole seconds; the report is exact but may be old. The later one is nearer to now.
+  const observed = Date.parse(answer.body?.observed_at ?? "");
+  const times = [answer.date, observed].filter((time) => !Number.isNaN(time));
+  known.serverTime = times.length ? Math.max(...times) : null;
+}
+
+export function forget() {
+  for (const key of ["sync", "drift", "links", "namespaces", "trouble", "self", "caller", "measured", "operations",
+    "history", "audit"]) known[key] = null;
+  known.events = [];
+  known.lags.clear();
+  known.rates.clear();
+}
+
+const REMEMBERED_SECONDS = 600;
+const NODES_MAX = 256;
+
+/** Remembers lag and rate of a node, for its sparkline. */
+function note(node) {
+  const at = Date.parse(node.observed_at ?? "") / 1000;
+  if (Number.isNaN(at)) return;
+  if (known.lags.size < NODES_MAX || known.lags.has(node.name)) {
+    const lags = known.lags.get(node.name) ?? [];
+    const last = lags.at(-1);
+    if (node.lag?.seconds != null && (!last || at - last[0] >= 5)) lags.push([at, node.lag.seconds]);
+    else if (node.lag?.seconds != null && last) last[1] = Math.max(last[1], node.lag.seconds);
+    while (lags.length && lags[0][0] < at - REMEMBERED_SECONDS) lags.shift();
+    known.lags.set(node.name, lags);
+  }
+  const index = node.position?.index;
+  const before = known.rates.get(node.name);
+  if (index == null) {
+    known.rates.delete(node.name);
+  } else if (!before || index < before.index) {
+    known.rates.set(node.name, { index, at, perSecond: null });
+  } else if (at - before.at >= 1) {
+    const now = (index - before.index) / (at - before.at);
+    const perSecond = before.perSecond == null ? now : before.perSecond * 0.6 + now * 0.4;
+    known.rates.set(node.name, { index, at, perSecond: perSecond < 0.05 ? 0 : perSecond });
+  }
+}
+
+/** What the node remembers of the time before this page was opened. */
+export function takeMeasured(answer) {
+  if (answer?.status !== 200 || !Array.isArray(answer.body?.measured_at)) return;
+  known.measured = answer.body;
+  const { measured_at: times, replica_lag_seconds: replicas } = answer.body;
+  for (const [name, values] of Object.entries(replicas ?? {})) {
+    const own = known.lags.get(name) ?? [];
+    const first = own[0]?.[0] ?? Infinity;
+    const from = (Date.parse(times.at(-1) ?? "") / 1000) - REMEMBERED_SECONDS;
+    const earlier = times.slice(-values.length)
+      .map((time, place) => [Date.parse(time) / 1000, values[place]])
+      .filter(([at, seconds]) => seconds != null && at < first && at >= from);
+    if (earlier.length) known.lags.set(name, [...earlier, ...own]);
+  }
+}

@@ -1,0 +1,47 @@
+// The plots of the last hour, from what the node has measured itself.
+
+import { byId, make, redraw, say } from "./dom.js";
+import { known } from "./data.js";
+import { plot } from "./plots.js";
+import * as words from "./words.js";
+
+const REPLICAS_MAX = 4;
+
+/** What is drawn: { title, unit, series }. Pure, from the answer of the endpoint. */
+export function plotsOf(measured) {
+  const times = measured.measured_at.map((time) => Date.parse(time) / 1000);
+  const series = (name, key) => ({ name, points: times.map((at, place) => [at, measured[key]?.[place] ?? null]) });
+  const replicas = Object.entries(measured.replica_lag_seconds ?? {}).slice(0, REPLICAS_MAX).map(([name, values]) => ({
+    name, points: times.slice(-values.length).map((at, place) => [at, values[place]]),
+  }));
+  const own = series(measured.node, "lag_seconds");
+  return [
+    { title: "Reads and writes per second", unit: "rate",
+      series: [series("reads", "reads_per_second"), series("writes", "writes_per_second")] },
+    { title: "Behind the primary", unit: "seconds", series: replicas.length ? replicas : [own] },
+    { title: "Log on disk", unit: "bytes", series: [series("log", "log_bytes")] },
+    { title: "Until a replica needs a full sync", unit: "seconds", series: [series("headroom", "headroom_seconds")] },
+    { title: "Free on the disk", unit: "bytes", series: [series("free", "disk_free_bytes")] },
+  ];
+}
+
+export function drawPlots() {
+  const measured = known.measured;
+  if (!measured || measured.measured_at.length === 0) {
+    redraw(byId("plots"), "none", make("p", "muted", null, "The first figures come ten seconds after the start."));
+    return;
+  }
+  say(byId("plots-note"), `as ${measured.node} measures itself, every ${words.duration(measured.interval_seconds)}`);
+  const whole = byId("plots").clientWidth;
+  const width = Math.floor(whole > 800 ? (whole - 24) / 2 : whole);
+  if (width < 100) return;
+  redraw(byId("plots"), [measured.node, measured.measured_at.at(-1), width], () => plotsOf(measured).map((one) => {
+    const figure = make("figure", "panel");
+    const caption = make("figcaption", null, null, one.title);
+    if (one.series.length > 1) {
+      one.series.forEach(({ name }, place) => caption.append(make("span", `legend curve-${place}`, null, name)));
+    }
+    figure.append(caption, plot(one, { end: Date.parse(measured.measured_at.at(-1)) / 1000, width }));
+    return figure;
+  }));
+}

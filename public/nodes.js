@@ -1,0 +1,198 @@
+// The head of the page, the trees, and the table of nodes.
+
+import { byId, hint, keyed, make, redraw, say } from "./dom.js";
+import { draw as drawTree, halves } from "./tree.js";
+import * as words from "./words.js";
+
+const SYMBOLS = { ok: "✓", info: "↻", warn: "!", bad: "✕", wait: "…" };
+const ICON_COLOURS = { ok: "1a7f37", info: "0969da", warn: "9a6700", bad: "cf222e", wait: "6e7781" };
+const ALSO_MAX = 5;
+
+/** Rows of the table that are shown before all are asked for; as FirstView.nodesMax. */
+export const ROWS_AT_FIRST = 20;
+
+let drawnLevel = null;
+let spokenKey = null;
+let showsAll = false;
+
+export function drawVerdict(now, all) {
+  const worst = all[0];
+  say(byId("sentence"), worst.text);
+  const link = byId("next-link");
+  const next = worst.next != null && document.querySelector(worst.next.href)?.hidden === false ? worst.next : null;
+  link.hidden = next == null;
+  say(link, next ? `${next.label} ↓` : "");
+  if (next && link.getAttribute("href") !== next.href) link.setAttribute("href", next.href);
+  keyed(byId("also"), all.slice(1, 1 + ALSO_MAX), (problem) => problem.key, () => make("li"), (li, problem) => {
+    li.className = problem.level;
+    say(li, problem.text);
+  });
+  byId("also").hidden = all.length < 2;
+  if (worst.level !== drawnLevel) {
+    drawnLevel = worst.level;
+    document.body.dataset.level = worst.level;
+    say(byId("symbol"), SYMBOLS[worst.level]);
+    byId("icon").href = "data:image/svg+xml," + encodeURIComponent(
+      `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="4" `
+      + `fill="#${ICON_COLOURS[worst.level]}"/></svg>`);
+  }
+  // Said aloud only when something else is wrong, not with each second that passes.
+  if (worst.key !== spokenKey) {
+    spokenKey = worst.key;
+    say(byId("spoken"), worst.text);
+  }
+  const name = now.self ?? location.host;
+  const title = worst.level === "ok" ? `✓ ${name} · Convoy` : `${SYMBOLS[worst.level]} ${worst.text} · ${name}`;
+  if (document.title !== title) document.title = title;
+  say(byId("self"), now.self ? `as seen by ${now.self}` : "");
+}
+
+export function drawFacts({ sync, self, now }) {
+  const fact = (name, text, title) => {
+    say(byId(`fact-${name}`), text);
+    hint(byId(`fact-${name}`), title);
+  };
+  if (!sync) {
+    for (const name of ["writable", "in-sync", "exposure", "digest", "topology", "position", "log", "sources"]) fact(name, "–");
+    return;
+  }
+  const primary = sync.nodes.find((node) => node.name === sync.primary);
+  fact("writable", words.writableText(sync));
+  fact("in-sync", words.inSyncText(sync, now));
+  fact("exposure", words.exposureText(sync.loss_exposure));
+  fact("digest", words.digestText(sync, now), primary?.catalog && `${primary.catalog.digest} as of entry ${primary.catalog.index}`);
+  fact("topology", words.topologyText(sync));
+  fact("position", words.count(sync.position?.index), sync.position && `chain hash ${sync.position.hash}`);
+  fact("log", words.logText(sync.log));
+  fact("sources", words.sourcesText(sync, self, now));
+}
+
+export function drawShape({ sync, drift, self, now }, known) {
+  const items = drift?.items ?? [];
+  const none = byId("drift-none");
+  none.hidden = items.length > 0;
+  say(none, !drift ? "–" : drift.converged ? "What runs is what is configured." : "Not compared yet.");
+  keyed(byId("drift"), items, (item) => `${item.kind} ${item.node} ${item.detail}`, () => make("li"), (li, item) => {
+    const seconds = words.secondsSince(item.since, now);
+    const long = seconds == null ? "" : ` (for ${words.age(seconds)})`;
+    say(li, words.driftText(item) + long);
+    hint(li, item.since);
+  });
+  if (!sync) return;
+  say(byId("configured-note"), sync.generation == null ? "" : `generation ${words.count(sync.generation)}`);
+  say(byId("running-note"), self ? `as ${self} sees it` : "");
+  const { configured, running } = halves({ sync, links: known.links, now, rates: known.rates, lags: known.lags });
+  const names = (rows) => rows.map((row) => `${row.title}: ${row.text}${row.mark ? ", differs" : ""}`).join("; ");
+  drawTree(byId("configured"), configured, `Configured: ${names(configured)}`);
+  drawTree(byId("running"), running, `Running: ${names(running)}`);
+}
+
+// ---- The table: two rows for each, the second for what does not fit into a cell ----
+
+const CELLS = [
+  ["node", "Node"], ["role", "Role"], ["state", "State"], ["since", "Since"],
+  ["position", "Position"], ["behind", "Behind"], ["observed", "Observed"], ["do", null],
+];
+const NUMBER_CELLS = new Set(["position", "behind", "observed"]);
+
+function makeRow(kind) {
+  if (kind === "row") {
+    const row = make("tr", "node", "row");
+    for (const [name, label] of CELLS) {
+      const head = name === "node";
+      const cell = make(head ? "th" : "td", name + (NUMBER_CELLS.has(name) ? " number" : ""), head ? "rowheader" : "cell");
+      if (head) cell.scope = "row";
+      if (label) cell.dataset.label = label;
+      row.append(cell);
+    }
+    row.querySelector(".node").append(make("span", "name"), make("span", "address muted"));
+    const symbol = make("span", "symbol");
+    symbol.setAttribute("aria-hidden", "true");
+    row.querySelector(".state").append(symbol, make("span", "word"));
+    return row;
+  }
+  const row = make("tr", "more", "row");
+  const cell = make("td", null, "cell");
+  cell.colSpan = CELLS.length;
+  cell.append(make("p", "difference"), make("p", "error"), make("progress"), make("p", "full-sync"));
+  row.append(cell);
+  return row;
+}
+
+function moreAbout(node, old) {
+  return {
+    difference: old ? null : words.difference(node),
+    error: old || node.last_error == null ? null : `Last error: ${node.last_error.detail ?? node.last_error}`,
+    sync: old ? null : node.full_sync,
+  };
+}
+
+/** `actions` gives the buttons of a node. */
+export function drawNodes({ sync, self, now }, actions) {
+  const nodes = sync?.nodes ?? [];
+  const urgent = (node) => ["ok", "info"].includes(words.stateOf(node, now).level) ? 1 : 0;
+  const shown = showsAll || nodes.length <= ROWS_AT_FIRST ? nodes
+    : [...nodes].sort((a, b) => urgent(a) - urgent(b)).slice(0, ROWS_AT_FIRST);
+  const rows = [];
+  for (const node of shown) {
+    const more = moreAbout(node, words.isOld(node, now));
+    rows.push({ kind: "row", node });
+    if (more.difference || more.error || more.sync) rows.push({ kind: "more", node, more });
+  }
+  keyed(byId("nodes"), rows, (row) => `${row.kind} ${row.node.name}`, (row) => makeRow(row.kind),
+    (element, row) => row.kind === "row" ? fillRow(element, row.node, self, now, actions) : fillMore(element, row));
+  const all = byId("all-nodes");
+  all.hidden = nodes.length <= ROWS_AT_FIRST;
+  say(all, showsAll ? `Show ${ROWS_AT_FIRST} of ${nodes.length}, the worst first` : `Show all ${nodes.length} nodes`);
+}
+
+export function toggleAll() {
+  showsAll = !showsAll;
+}
+
+function fillRow(row, node, self, now, actions) {
+  const old = words.isOld(node, now);
+  const state = words.stateOf(node, now);
+  const cell = (name) => row.querySelector(`.${name}`);
+  row.classList.toggle("old", old);
+  row.dataset.level = state.level;
+  if (row.id !== `node-${node.name}`) row.id = `node-${node.name}`;
+  say(cell("name"), node.name);
+  say(cell("address"), node.address ?? "address unknown");
+  say(cell("role"), (old ? node.configured?.role : node.running?.role) ?? "none");
+  say(cell("symbol"), state.symbol);
+  say(cell("word"), state.word);
+  const write = (name, text, title) => { say(cell(name), text); hint(cell(name), title); };
+  write("observed", words.observedText(node, self, now), node.observed_at);
+  const buttons = actions(node);
+  redraw(cell("do"), buttons.made, buttons.make);
+  if (old) {
+    write("since", "–");
+    write("position", "–", node.position && `last seen at ${words.count(node.position.index)}`);
+    write("behind", "–");
+    return;
+  }
+  const since = words.secondsSince(node.running?.since, now);
+  write("since", since == null ? "–" : `${words.age(since)} ago`, node.running?.since);
+  write("position", words.count(node.position?.index), node.position
+    && `chain hash ${node.position.hash}; on disk up to ${words.count(node.durable_index)}`);
+  write("behind", node.running?.role === "primary" ? "–" : words.behind(node.lag),
+    node.lag?.bytes == null ? null : words.bytes(node.lag.bytes));
+}
+
+function fillMore(row, { node, more }) {
+  for (const name of ["difference", "error"]) {
+    const line = row.querySelector(`.${name}`);
+    line.hidden = !more[name];
+    say(line, more[name] ?? "");
+  }
+  const bar = row.querySelector("progress");
+  const text = row.querySelector(".full-sync");
+  bar.hidden = text.hidden = !more.sync;
+  if (!more.sync) return;
+  bar.setAttribute("aria-label", `Full sync of ${node.name}`);
+  const done = words.fractionDone(more.sync);
+  if (done == null) bar.removeAttribute("value");
+  else bar.value = done;
+  say(text, `Full sync: ${words.fullSyncText(more.sync)}`);
+}

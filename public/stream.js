@@ -1,0 +1,84 @@
+// The events of the node, as they happen: resumed by Last-Event-ID, also after the page was hidden.
+
+const SILENCE_MS = 15000;   // The server beats each 5 s.
+const PAUSE_MS = 1000;
+const PAUSE_AFTER_REFUSAL_MS = 5000;
+
+/**
+ * Follows the events until the page is gone. `take` gets each { id, data }; `began` the id where the stream begins,
+ * when nothing was known before; `missed` is called when events were lost; `broke` when the stream ended.
+ */
+export function follow(path, { take, began, missed, broke }) {
+  let last = null;
+  let abort = null;
+  let timer = null;
+
+  async function run() {
+    clearTimeout(timer);
+    if (document.hidden || abort) return;
+    const mine = abort = new AbortController();
+    let pause = PAUSE_MS;
+    try {
+      const headers = { Accept: "text/event-stream" };
+      if (last != null) headers["Last-Event-ID"] = last;
+      const answer = await fetch(path, { headers, signal: mine.signal, cache: "no-store", credentials: "same-origin" });
+      if (answer.status === 410) {
+        last = null;
+        missed();
+      } else if (answer.status !== 200) {
+        pause = PAUSE_AFTER_REFUSAL_MS;
+      } else {
+        await read(answer.body.getReader(), mine);
+      }
+    } catch { /* broken off: tried again below */ }
+    if (abort === mine) abort = null;
+    if (document.hidden) return;
+    broke();
+    timer = setTimeout(run, pause);
+  }
+
+  async function read(reader, mine) {
+    const decoder = new TextDecoder();
+    let rest = "";
+    while (true) {
+      const silence = setTimeout(() => mine.abort(), SILENCE_MS);
+      const { value, done } = await reader.read().finally(() => clearTimeout(silence));
+      if (done) return;
+      const blocks = (rest + decoder.decode(value, { stream: true })).split("\n\n");
+      rest = blocks.pop();
+      for (const block of blocks) handle(parse(block));
+    }
+  }
+
+  function handle(message) {
+    if (message.event === "reset") {
+      last = null;
+      missed();
+      return;
+    }
+    const first = last == null && message.id;
+    if (message.id) last = message.id;
+    if (first && message.data == null) began(message.id);
+    if (message.data != null) take({ id: message.id, data: JSON.parse(message.data) });
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) abort?.abort();
+    else run();
+  });
+  run();
+}
+
+/** One block of a stream of events as { event, id, data }; data null without any. Pure. */
+export function parse(block) {
+  const message = { event: "message", id: null, data: null };
+  for (const line of block.split("\n")) {
+    const colon = line.indexOf(":");
+    if (colon <= 0) continue;
+    const field = line.slice(0, colon);
+    const value = line.slice(colon + 1).replace(/^ /, "");
+    if (field === "data") message.data = message.data == null ? value : `${message.data}\n${value}`;
+    else if (field === "id" || field === "event") message[field] = value;
+  }
+  return message;
+}

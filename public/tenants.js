@@ -1,0 +1,236 @@
+// Namespaces: those in trouble on each node, and a table of all of them, page by page from the server.
+
+import { byId, hint, keyed, make, redraw, say } from "./dom.js";
+import { known } from "./data.js";
+import * as words from "./words.js";
+
+/** As FirstView.namespacesMax. */
+const NAMESPACES_PER_PAGE = 25;
+const NEAR_QUOTA = 0.8;
+const TROUBLED_MAX = 20;
+const COLUMNS_MAX = 8;
+
+const page = { token: null, first: 1, prefix: "", sort: "name asc" };
+
+// ---- Asking ----
+
+export function namespacesPath() {
+  const query = new URLSearchParams({ page_size: NAMESPACES_PER_PAGE });
+  if (page.prefix) query.set("prefix", page.prefix);
+  if (page.sort !== "name asc") {
+    const [sort, order] = page.sort.split(" ");
+    query.set("sort", sort);
+    query.set("order", order);
+  }
+  if (page.token != null) query.set("page_token", page.token);
+  return `/v1/namespaces?${query}`;
+}
+
+export function takeNamespaces(answer) {
+  if (answer?.status === 200 && Array.isArray(answer.body?.items)) {
+    known.namespaces = answer.body;
+  } else if (answer?.status === 400) {
+    // A page that is gone, or an order that this node does not know.
+    if (page.token != null) toFirstPage();
+    else if (page.sort !== "name asc") byId("sort").value = page.sort = "name asc";
+  }
+}
+
+export function toFirstPage() {
+  page.token = null;
+  page.first = 1;
+}
+
+/** Whether there is a next page to go to. */
+export function toNextPage() {
+  const token = known.namespaces?.next_page_token;
+  if (token == null) return false;
+  page.first += known.namespaces.items.length;
+  page.token = token;
+  return true;
+}
+
+export function search(prefix, sort) {
+  page.prefix = prefix;
+  page.sort = sort;
+  toFirstPage();
+}
+
+// ---- What is wrong with a namespace ----
+
+/** How much of its tightest quota is used, from 0; null without one. Pure. */
+export function quotaUse(item) {
+  const uses = [[item.keys, item.quota_keys], [item.bytes, item.quota_bytes]]
+    .filter(([, quota]) => quota != null).map(([used, quota]) => quota > 0 ? used / quota : 1);
+  return uses.length ? Math.max(...uses) : null;
+}
+
+/** Why a namespace is in trouble, in words; null if it is not. Pure. */
+export function troubleOf(item) {
+  const reasons = [];
+  if (item.read_only) reasons.push("read-only");
+  const use = quotaUse(item);
+  if (use != null && use >= NEAR_QUOTA) reasons.push(use >= 1 ? "quota used up" : `${Math.floor(use * 100)} % of its quota`);
+  else if (overSoft(item)) reasons.push("over its soft quota");
+  return reasons.length ? reasons.join(", ") : null;
+}
+
+function overSoft(item) {
+  return (item.soft_quota_keys != null && item.keys > item.soft_quota_keys)
+    || (item.soft_quota_bytes != null && item.bytes > item.soft_quota_bytes);
+}
+
+/**
+ * What each node holds of a namespace, as far as it is known here: { symbol, word, level } by its catalog, which names
+ * every namespace; equal digests as of the same entry mean the same namespaces. Pure.
+ */
+export function heldBy(node, primary, now) {
+  if (words.isOld(node, now)) return { symbol: "?", word: "not heard", level: "old" };
+  if (node.catalog == null) return { symbol: "⊘", word: "nothing yet", level: "bad" };
+  if (primary?.catalog == null) return { symbol: "?", word: "unknown", level: "old" };
+  if (node.catalog.index !== primary.catalog.index) return { symbol: "↻", word: `as of ${words.count(node.catalog.index)}`, level: "info" };
+  if (node.catalog.digest !== primary.catalog.digest) return { symbol: "✕", word: "differs", level: "bad" };
+  return { symbol: "✓", word: "same", level: "ok" };
+}
+
+// ---- Drawing ----
+
+function drawTrouble({ sync, now }) {
+  const nodes = sync?.nodes ?? [];
+  const primary = nodes.find((node) => node.name === sync?.primary);
+  const held = nodes.map((node) => ({ name: node.name, ...heldBy(node, primary, now) }));
+  const odd = held.filter(({ level }) => level === "bad" || level === "old");
+  const columns = held.length <= COLUMNS_MAX ? held : [...odd, ...held.filter((node) => !odd.includes(node))].slice(0, COLUMNS_MAX);
+  const rows = (known.trouble ?? []).map((item) => ({ name: item.name, why: troubleOf(item) ?? "" }));
+  // A catalog is one thing: which of its namespaces differ, only a comparison on the nodes can tell.
+  if (held.some(({ level }) => level === "bad")) {
+    rows.unshift({ name: "all namespaces", why: held.some(({ word }) => word === "differs") ? "catalog differs" : "missing on a node" });
+  }
+  byId("trouble").hidden = rows.length === 0;
+  if (rows.length === 0) return;
+  redraw(byId("trouble-head"), columns.map(({ name }) => name), () => ["Namespace", "Trouble", ...columns.map(({ name }) => name)]
+    .map((text) => {
+      const head = make("th", null, "columnheader", text);
+      head.scope = "col";
+      return head;
+    }));
+  keyed(byId("trouble-rows"), rows.slice(0, TROUBLED_MAX), ({ name }) => name, () => make("tr", null, "row"), (row, item) => {
+    redraw(row, [item, columns], () => {
+      const head = make("th", null, "rowheader", item.name);
+      head.scope = "row";
+      return [head, make("td", "warn-text", "cell", `! ${item.why}`), ...columns.map(({ symbol, word, level }) =>
+        make("td", `${level}-text`, "cell", `${symbol} ${word}`))];
+    });
+  });
+}
+
+const CELLS = [["keys number", "Keys"], ["bytes number", "Size"], ["quota", "Quota"], ["reads number", "Reads/s"],
+  ["writes number", "Writes/s"], ["last", "Last write"], ["do", null]];
+
+function makeRow() {
+  const row = make("tr", null, "row");
+  const name = make("th", "name", "rowheader");
+  name.scope = "row";
+  name.append(make("span", "label"), make("span", "badge"));
+  row.append(name, ...CELLS.map(([className, label]) => {
+    const cell = make("td", className, "cell");
+    if (label) cell.dataset.label = label;
+    return cell;
+  }));
+  return row;
+}
+
+/** `actions` gives the buttons of a namespace. */
+export function drawTenants(now, actions) {
+  drawTrouble(now);
+  const items = known.namespaces?.items ?? [];
+  if (known.namespaces) {
+    keyed(byId("namespaces"), items, (item) => item.name, makeRow, (row, item) => fillRow(row, item, now.now, actions));
+  }
+  byId("first-page").disabled = page.token == null;
+  byId("next-page").disabled = known.namespaces?.next_page_token == null;
+  say(byId("pages-note"), known.namespaces ? pageText(items) : "");
+}
+
+function fillRow(row, item, now, actions) {
+  const cell = (name) => row.querySelector(`.${name}`);
+  say(cell("label"), item.name);
+  say(cell("badge"), troubleOf(item) ?? "");
+  say(cell("keys"), words.count(item.keys));
+  say(cell("bytes"), words.bytes(item.bytes));
+  hint(cell("bytes"), `${words.count(item.bytes)} bytes`);
+  say(cell("reads"), words.perSecond(item.reads_per_second));
+  say(cell("writes"), words.perSecond(item.writes_per_second));
+  say(cell("last"), words.ago(item.last_write_at, now));
+  hint(cell("last"), item.last_write_at);
+  const use = quotaUse(item);
+  redraw(cell("quota"), [use, item.quota_keys, item.quota_bytes], () => use == null ? [make("span", "muted", null, "none")] : [meter(item, use)]);
+  const buttons = actions(item);
+  redraw(cell("do"), buttons.made, buttons.make);
+}
+
+function meter(item, use) {
+  const bar = make("meter");
+  bar.max = 1;
+  bar.high = NEAR_QUOTA;
+  bar.optimum = 0;
+  bar.value = Math.min(1, use);
+  const limits = [item.quota_keys != null && `${words.count(item.quota_keys)} keys`, item.quota_bytes != null && words.bytes(item.quota_bytes)];
+  const text = `${Math.floor(use * 100)} % of ${limits.filter(Boolean).join(" and ")}`;
+  bar.setAttribute("aria-label", text);
+  const whole = make("span", "use");
+  whole.append(bar, make("span", null, null, `${Math.floor(use * 100)} %`));
+  whole.title = text;
+  return whole;
+}
+
+function pageText(items) {
+  if (items.length === 0) return page.prefix ? `none begins with “${page.prefix}”` : "none";
+  const last = page.first + items.length - 1;
+  const range = `${words.count(page.first)} to ${words.count(last)}`;
+  const total = known.self?.catalog?.namespaces;
+  // The catalog's own count is only sure to fit the list when the list goes on, or ends here.
+  if (known.namespaces.next_page_token == null) return `${range} of ${words.count(last)}`;
+  if (total == null || page.prefix) return `${range}, more follow`;
+  return `${range} of ${words.count(Math.max(total, last + 1))}`;
+}
+
+// ---- Looking for trouble in all of them ----
+
+const SCAN_PAGE = 1000;
+const SCAN_PAUSE_MS = 400;
+const SCAN_AGAIN_MS = 5000;
+const SCAN_AGAIN_MANY_MS = 60000;
+
+/** Reads all namespaces, page after page with pauses, and keeps those in trouble; then begins anew. */
+export function scan(ask) {
+  let token = null;
+  let found = [];
+  async function next() {
+    let pause = SCAN_AGAIN_MS;
+    try {
+      if (!known.unauthorized && !document.hidden) {
+        const query = new URLSearchParams({ page_size: SCAN_PAGE });
+        if (token != null) query.set("page_token", token);
+        const answer = await ask(`/v1/namespaces?${query}`);
+        const body = answer.status === 200 ? answer.body : null;
+        const many = token != null;
+        if (body) found.push(...body.items.filter((item) => troubleOf(item) != null).slice(0, TROUBLED_MAX));
+        token = body?.next_page_token ?? null;
+        if (body && token == null) {
+          known.trouble = found.slice(0, TROUBLED_MAX);
+          pause = many ? SCAN_AGAIN_MANY_MS : SCAN_AGAIN_MS;
+        } else if (body) {
+          if (found.length > (known.trouble?.length ?? 0)) known.trouble = found.slice(0, TROUBLED_MAX);
+          pause = SCAN_PAUSE_MS;
+        }
+        if (token == null) found = [];
+      }
+    } catch {
+      token = null;
+      found = [];
+    }
+    setTimeout(next, pause);
+  }
+  next();
+}
