@@ -14,7 +14,7 @@ CONVOY      := .build/release/convoy
 VENV        := .venv
 SWIFT_FILES := Sources Tests Plugins Benchmarks/Sources Package.swift Benchmarks/Package.swift
 
-.PHONY: run build test test-full test-tsan fuzz test-swift test-python bench demo format lint deps test-deps clean
+.PHONY: run build test test-full test-tsan fuzz test-swift test-python bench demo screenshots format lint deps test-deps clean
 
 run: build
 	exec $(CONVOY) serve
@@ -62,6 +62,11 @@ test-swift: build
 test-python: build test-deps
 	CONVOY_BINARY=$(CURDIR)/$(CONVOY) $(VENV)/bin/pytest -q -p no:cacheprovider Tests/Contract
 	CONVOY_BINARY=$(CURDIR)/$(CONVOY) $(VENV)/bin/pytest -q -p no:cacheprovider Tests/Browser
+
+# The page in each state, wide and narrow, light and dark, into a folder that git ignores.
+screenshots: build test-deps
+	CONVOY_BINARY=$(CURDIR)/$(CONVOY) CONVOY_SCREENSHOTS=$(CURDIR)/screenshots \
+	    $(VENV)/bin/pytest -q -p no:cacheprovider Tests/Browser/test_states.py Tests/Browser/test_actions.py Tests/Browser/test_large.py
 
 demo: build
 	swift build -c release $(SWIFT_FLAGS) --product Demo

@@ -246,7 +246,7 @@ export function problems(view) {
       ? `No node is primary${since}, so nothing can be written: start the old primary again, or promote a replica.`
       : `This node has not decided its role${since}, so nothing can be written: it does so by itself; else see its log.`;
     add(1, "bad", "no-primary", text, NEXT.nodes);
-  } else if (sync.primary != null && sync.writable === false) {
+  } else if (sync.primary != null && sync.writable === false && !apart) {
     const where = primary?.running?.state;
     if (primary?.running?.role === "undecided") {
       add(2, "warn", "undecided", `${sync.primary} asks the other nodes whether another one reigns`
@@ -260,7 +260,7 @@ export function problems(view) {
       add(2, "bad", "not-writable", `${sync.primary} is primary but does not accept writes`
         + `${lasting(primary?.running?.since, now)}: ${why || "look at its disk and its replicas"}.`, showNode(sync.primary));
     }
-  } else if (sync.primary != null && sync.writable == null) {
+  } else if (sync.primary != null && sync.writable == null && !apart) {
     add(2, "bad", "writable-unknown",
       `Whether ${sync.primary} accepts writes is not known: check that it runs and can be reached from here.`,
       showNode(sync.primary));
@@ -271,9 +271,10 @@ export function problems(view) {
       `${alarmWord(alarm)}${lasting(alarm.since, now)}: ${alarm.detail.replace(/\.$/, "")}. Next: ${alarm.next_step}`,
       showNode(alarm.node));
   }
-  for (const node of sync.nodes) nodeProblems(node, { now, primary, sync, add });
+  // Who is outside the topology looks at no other node.
+  for (const node of apart ? [own] : sync.nodes) nodeProblems(node, { now, primary, sync, add });
 
-  for (const item of drift?.items ?? []) {
+  for (const item of apart ? [] : drift?.items ?? []) {
     // An alarm says it already, and nothing brings it into line by itself.
     if ((sync.alarms ?? []).some((alarm) => alarm.code === item.kind && alarm.node === item.node)) continue;
     const seconds = secondsSince(item.since, now);

@@ -8,8 +8,9 @@ import pytest
 import requests
 from selenium.webdriver.common.by import By
 
+from pages import open_page, read, sentence, until, until_sentence
 from running_node import BINARY, RunningNode, free_port
-from test_page import browser, open_page, read, sentence, until, until_sentence  # noqa: F401 (browser is a fixture)
+from test_page import browser  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set")
 

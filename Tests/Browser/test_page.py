@@ -5,37 +5,24 @@ CHROMIUM, CHROMEDRIVER    where they are, if not on the PATH
 """
 
 import json
-import os
 import re
-import shutil
 import time
 
 import pytest
 import requests
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
+from pages import (PHONE, WIDE, console_errors, node_row, open_page, read, sentence, set_scheme, set_size, start_browser,
+                   until, until_sentence)
 from running_node import BINARY, RunningNode
 from sentences import SENTENCES
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set")
 
-WIDE = (1280, 900)
-PHONE = (360, 800)
-
 
 @pytest.fixture(scope="module")
 def browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
-    # Root, as in a container, has no sandbox; /dev/shm is small there.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(
-        options=options, service=Service(os.environ.get("CHROMEDRIVER") or shutil.which("chromedriver")))
-    driver.set_script_timeout(10)
+    driver = start_browser()
     yield driver
     driver.quit()
 
@@ -51,57 +38,9 @@ def page(browser, node):
     return open_page(browser, node)
 
 
-def open_page(browser, node, size=WIDE):
-    set_size(browser, size)
-    browser.get_log("browser")
-    browser.get(node.url + "/")
-    until(lambda: sentence(browser) != "Reading the state of this node.", lambda: sentence(browser))
-    return browser
-
-
-def set_size(browser, size):
-    width, height = size
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-        "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
-
-
-def until(condition, describe, seconds=15):
-    """Waits for `condition`; what was seen instead is in the failure."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"after {seconds} s: {describe()}")
-
-
-def until_sentence(browser, pattern, seconds=15):
-    until(lambda: re.search(pattern, sentence(browser)), lambda: sentence(browser), seconds)
-
-
-def sentence(browser):
-    return browser.find_element(By.ID, "sentence").text
-
-
-def read(browser, script):
-    """All at once, in the browser: rows may be replaced between two questions."""
-    return browser.execute_script(f"return ({script})")
-
-
-def node_row(browser, name):
-    cells = read(browser, """Object.fromEntries([...document.querySelectorAll("#nodes tr.node")].map(row =>
-        [row.querySelector(".name").textContent, Object.fromEntries([...row.children].map(
-            cell => [cell.dataset.label, cell.innerText.trim()]))]))""")
-    return cells.get(name)
-
-
 def namespace_rows(browser):
     return read(browser, """Object.fromEntries([...document.querySelectorAll("#namespaces tr")].map(row =>
         [row.querySelector(".label").textContent, row.querySelector(".keys").textContent]))""")
-
-
-def console_errors(browser):
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 def test_the_sentence_says_that_all_is_well(page):

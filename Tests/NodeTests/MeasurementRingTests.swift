@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct MeasurementRingTests {
     private func point(_ number: Int, replicas: [String: Double] = [:]) -> Measurement {
-        var point = Measurement(at: UnixMilliseconds(UInt64(number) * 10_000))
+        var point = Measurement(at: UnixMilliseconds(rawValue: UInt64(number) * 10_000))
         point.writesPerSecond = Double(number)
         point.replicaLagSeconds = replicas
         return point

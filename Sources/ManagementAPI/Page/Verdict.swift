@@ -73,6 +73,12 @@ private struct Problems {
         sync.nodes.filter { $0.configured?.role == .replica }
     }
 
+    /// Who is outside the topology looks at no other node.
+    private var isApart: Bool {
+        let state = sync.nodes.first { $0.name == own }?.running?.state
+        return state == .detached || state == .fenced
+    }
+
     mutating func add(_ rank: Double, _ level: Verdict.Level, _ text: String) {
         found.append(Verdict(level: level, rank: rank, text: text))
     }
@@ -107,10 +113,9 @@ private struct Problems {
     // MARK: - The cluster
 
     mutating func addCluster() {
-        let state = sync.nodes.first { $0.name == own }?.running?.state
         if let name = sync.primary {
-            if !sync.writable { addNotWritable(name) }
-        } else if state != .detached, state != .fenced {
+            if !sync.writable, !isApart { addNotWritable(name) }
+        } else if !isApart {
             add(
                 1, .bad,
                 sync.nodes.count > 1
@@ -176,7 +181,7 @@ private struct Problems {
     }
 
     mutating func addNodes() {
-        for node in sync.nodes { add(node) }
+        for node in sync.nodes where !isApart || node.name == own { add(node) }
     }
 
     private mutating func add(_ node: NodeReport) {
@@ -255,7 +260,7 @@ private struct Problems {
     // MARK: - Configured beside running
 
     mutating func addDrift(_ drift: [(item: DriftItem, since: UnixMilliseconds)]) {
-        for (item, since) in drift {
+        for (item, since) in isApart ? [] : drift {
             let isTold = sync.nodes.contains { node in
                 node.name == item.node && node.alarms.contains { $0.code == item.kind.rawValue }
             }

@@ -1,0 +1,114 @@
+"""What the page's tests share: a browser, waiting by conditions, reading, and pictures."""
+
+import base64
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+WIDE = (1280, 900)
+PHONE = (360, 800)
+SCREENSHOTS = os.environ.get("CONVOY_SCREENSHOTS")
+PICTURE_HEIGHT_MAX = 6000
+
+
+def start_browser():
+    options = webdriver.ChromeOptions()
+    options.binary_location = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
+    # Root, as in a container, has no sandbox; /dev/shm is small there.
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(
+        options=options, service=Service(os.environ.get("CHROMEDRIVER") or shutil.which("chromedriver")))
+    driver.set_script_timeout(10)
+    return driver
+
+
+def open_page(browser, node, size=WIDE):
+    set_size(browser, size)
+    browser.get_log("browser")
+    browser.get(node.url + "/")
+    until(lambda: read(browser, "document.getElementById('updated').textContent") != "not read yet",
+          lambda: sentence(browser))
+    return browser
+
+
+def set_size(browser, size):
+    width, height = size
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+        "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
+
+
+def set_scheme(browser, scheme):
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+        "features": [{"name": "prefers-color-scheme", "value": scheme}] if scheme else []})
+
+
+def until(condition, describe, seconds=15):
+    """Waits for `condition`, and answers what it answered; what was seen instead is in the failure."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"after {seconds} s: {describe()}")
+
+
+def until_sentence(browser, pattern, seconds=15):
+    until(lambda: re.search(pattern, sentence(browser)), lambda: sentence(browser), seconds)
+
+
+def sentence(browser):
+    return browser.find_element(By.ID, "sentence").text
+
+
+def read(browser, script):
+    """All at once, in the browser: rows may be replaced between two questions."""
+    return browser.execute_script(f"return ({script})")
+
+
+def text_of(browser, selector):
+    return read(browser, f"document.querySelector({selector!r})?.innerText ?? ''")
+
+
+def node_row(browser, name):
+    cells = read(browser, """Object.fromEntries([...document.querySelectorAll("#nodes tr.node")].map(row =>
+        [row.querySelector(".name").textContent, Object.fromEntries([...row.children].map(
+            cell => [cell.dataset.label, cell.innerText.trim()]))]))""")
+    return cells.get(name)
+
+
+def tree(browser, half):
+    """What is drawn of each node, by name: its texts in one line."""
+    return read(browser, f"""Object.fromEntries([...document.querySelectorAll("#{half} > g")].map(row =>
+        [row.dataset.key, [...row.querySelectorAll(":scope > text")].map(text => text.textContent).join(" ")]))""")
+
+
+def console_errors(browser):
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def shoot(browser, name):
+    """Pictures of the whole page, wide and narrow, light and dark; only when they are asked for."""
+    if not SCREENSHOTS:
+        return
+    folder = Path(SCREENSHOTS)
+    folder.mkdir(exist_ok=True)
+    for size in (WIDE, PHONE):
+        for scheme in ("light", "dark"):
+            set_scheme(browser, scheme)
+            set_size(browser, size)
+            browser.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 700))")
+            height = min(read(browser, "document.documentElement.scrollHeight"), PICTURE_HEIGHT_MAX)
+            set_size(browser, (size[0], height))
+            picture = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]
+            (folder / f"{name}-{size[0]}-{scheme}.png").write_bytes(base64.b64decode(picture))
+    set_scheme(browser, None)
+    set_size(browser, WIDE)

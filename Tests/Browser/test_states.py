@@ -1,0 +1,258 @@
+"""The page against a real cluster in each state it can be in: what a person reads. CONVOY_BINARY as in test_page.py.
+
+The tests go through one cluster's life in order; each leaves it healthy.
+"""
+
+import html
+import random
+import re
+import signal
+
+import pytest
+import requests
+from selenium.webdriver.common.by import By
+
+from pages import (console_errors, node_row, open_page, read, sentence, shoot, start_browser, text_of, tree, until,
+                   until_sentence)
+from running_node import BINARY, RunningNode
+
+pytestmark = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set")
+
+WELL = r"^All is well: n1 accepts writes and 2 of 2 replicas are in sync\.$"
+SLOWLY = 300_000
+VALUES, VALUE_BYTES = 24, 100_000
+
+
+@pytest.fixture(scope="module")
+def browser():
+    driver = start_browser()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """n1 with n2 and n3 as its replicas."""
+    with RunningNode("n1") as n1, RunningNode("n2") as n2, RunningNode("n3") as n3:
+        for number in range(VALUES):
+            # At random, so that it does not become small on the way.
+            body = random.Random(number).randbytes(VALUE_BYTES)
+            put = requests.put(f"{n1.url}/v1/namespaces/default/keys/{number}", data=body, timeout=10)
+            assert put.status_code == 201, put.text
+        for node in (n2, n3):
+            post(n1, "/v1/nodes", {"address": node.url}, 202)
+        wait_until_in_sync(n1)
+        yield n1, n2, n3
+
+
+def post(node, path, body=None, status=200, method="POST"):
+    answer = requests.request(method, node.url + path, json=body, timeout=10)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def wait_until_in_sync(node, replicas=2):
+    answer = requests.get(f"{node.url}/v1/sync?wait=in_sync:{replicas}&wait=converged&timeout=40s", timeout=45)
+    assert answer.status_code == 200, answer.text
+
+
+def first_view(node):
+    """The sentence and the nodes' names as the server renders them, without a script."""
+    text = requests.get(node.url + "/", timeout=5).text
+    found = re.search(r'<h1 id="sentence">(.*?)</h1>', text, re.S).group(1)
+    names = re.findall(r'<span class="name">(.*?)</span>', text)
+    return html.unescape(found), [html.unescape(name) for name in names]
+
+
+def without_figures(text):
+    """Time goes on between two looks."""
+    return re.sub(r"[0-9][0-9,.]*( ?%| ?m?s| min| h)?( [0-9]+ s)?", "#", text)
+
+
+def assert_first_view_agrees(page, node):
+    until(lambda: without_figures(first_view(node)[0]) == without_figures(sentence(page)),
+          lambda: (first_view(node)[0], sentence(page)))
+
+
+def test_healthy(browser, cluster):
+    n1, n2, n3 = cluster
+    page = open_page(browser, n1)
+    until_sentence(page, WELL)
+    assert_first_view_agrees(page, n1)
+    assert first_view(n1)[1] == ["n1", "n2", "n3"]
+    until(lambda: tree(page, "running").get("n3", "").startswith("✓ n3 replica, streaming"), lambda: tree(page, "running"))
+    assert tree(page, "configured")["n3"] == "n3 replica of n1"
+    assert "differs" not in str(tree(page, "running"))
+    assert text_of(page, "#fact-writable") == "yes, on n1"
+    assert text_of(page, "#fact-in-sync") == "2 of 2"
+    assert re.fullmatch(r"[0-9a-f]{8} on 3 of 3", text_of(page, "#fact-digest"))
+    assert "generation 3, term 1" == text_of(page, "#fact-topology")
+    assert "would take over" in text_of(page, "#fact-exposure")
+    until(lambda: page.find_elements(By.CSS_SELECTOR, "#plots svg"), lambda: text_of(page, "#plots"))
+    until(lambda: "add-node n3" in text_of(page, "#operations"), lambda: text_of(page, "#operations"))
+    shoot(page, "healthy")
+    assert console_errors(page) == []
+    # Any node shows the whole, and says what it has from others.
+    page = open_page(browser, n3)
+    until_sentence(page, WELL)
+    assert node_row(page, "n3")["Observed"] == "at first hand"
+    assert node_row(page, "n1")["Observed"] != "at first hand"
+    assert text_of(page, "#fact-sources") == "n3; 2 of 2 from their answers"
+
+
+def test_what_changed_lately(browser, cluster):
+    page = open_page(browser, cluster[0])
+    page.find_element(By.ID, "tab-topology").click()
+    until(lambda: "+ n3, follows n1" in text_of(page, "#topology"), lambda: text_of(page, "#topology"))
+    shoot(page, "topology")
+    page.find_element(By.ID, "tab-events").click()
+    until(lambda: "n1 has started." in text_of(page, "#events"), lambda: text_of(page, "#events"))
+    page.find_element(By.ID, "event-text").send_keys("full sync")
+    until(lambda: "n1 has started." not in text_of(page, "#events"), lambda: text_of(page, "#events"))
+    assert "n2 begins a full sync from n1" in text_of(page, "#events")
+    # What happens now is there without asking.
+    page.find_element(By.ID, "event-text").clear()
+    page.find_element(By.ID, "event-text").send_keys("just-now")
+    post(cluster[0], "/v1/namespaces", {"name": "just-now"}, 201)
+    until(lambda: "just-now" in text_of(page, "#event-list"), lambda: text_of(page, "#events"))
+    shoot(page, "events")
+    page.find_element(By.ID, "tab-audit").click()
+    until(lambda: "namespace.create" in text_of(page, "#audit"), lambda: text_of(page, "#audit"))
+    post(cluster[0], "/v1/namespaces/just-now", None, 200, "DELETE")
+    assert console_errors(page) == []
+
+
+def test_a_tenant_in_trouble(browser, cluster):
+    n1 = cluster[0]
+    post(n1, "/v1/namespaces", {"name": "shop", "quota_keys": 2}, 201)
+    requests.put(f"{n1.url}/v1/namespaces/shop/keys/a", data=b"x", timeout=5)
+    requests.put(f"{n1.url}/v1/namespaces/shop/keys/b", data=b"x", timeout=5)
+    post(n1, "/v1/namespaces/shop", {"read_only": True}, 200, "PATCH")
+    page = open_page(browser, n1)
+    until(lambda: "read-only, quota used up" in text_of(page, "#trouble"), lambda: text_of(page, "#trouble"))
+    until(lambda: text_of(page, "#trouble-rows tr").count("✓ same") == 3, lambda: text_of(page, "#trouble"))
+    assert "100 %" in text_of(page, "#namespaces")
+    shoot(page, "read-only-tenant")
+    post(n1, "/v1/namespaces/shop", None, 200, "DELETE")
+    until(lambda: not page.find_element(By.ID, "trouble").is_displayed(), lambda: text_of(page, "#trouble"))
+
+
+def test_a_stopped_replica_is_grey_with_its_age(browser, cluster):
+    n1, n2, _ = cluster
+    page = open_page(browser, n1)
+    n2.process.send_signal(signal.SIGSTOP)
+    try:
+        until_sentence(page, r"^n2 (has not been heard for [0-9]+ s: check|has made no progress for [0-9]+ s)", 20)
+        until(lambda: re.search(r"\? n2 not heard for [0-9]+ s", tree(page, "running")["n2"]), lambda: tree(page, "running"), 20)
+        assert tree(page, "configured")["n2"] == "n2 replica of n1"
+        row = node_row(page, "n2")
+        assert row["Position"] == "–" and row["Behind"] == "–" and row["Observed"].endswith("ago")
+        link = page.find_element(By.ID, "next-link")
+        assert link.text.startswith("Show n2") and link.get_attribute("href").endswith("#node-n2")
+        assert_first_view_agrees(page, n1)
+        shoot(page, "stopped-replica")
+    finally:
+        n2.process.send_signal(signal.SIGCONT)
+    until_sentence(page, WELL, 20)
+
+
+def test_a_stalled_link_says_for_how_long(browser, cluster):
+    n1, n2, _ = cluster
+    page = open_page(browser, n2)
+    n1.process.send_signal(signal.SIGSTOP)
+    try:
+        until_sentence(page, r"n1", 20)
+        until(lambda: re.search(r"n2 replica, (stalled|cannot connect) for [0-9]+ s", tree(page, "running")["n2"]),
+              lambda: tree(page, "running"), 25)
+        until(lambda: re.search(r"\? n1 not heard for [0-9]+ s", tree(page, "running")["n1"]), lambda: tree(page, "running"))
+        assert text_of(page, "#fact-writable") in ("no (n1)", "not known (n1)")
+        assert_first_view_agrees(page, n2)
+        shoot(page, "stalled")
+    finally:
+        n1.process.send_signal(signal.SIGCONT)
+    until_sentence(page, WELL, 20)
+
+
+def test_a_full_sync_in_progress(browser, cluster):
+    n1, n2, _ = cluster
+    page = open_page(browser, n1)
+    post(n2, "/v1/nodes/self", {"full_sync_max_bytes_per_second": SLOWLY}, 200, "PATCH")
+    try:
+        post(n1, "/v1/nodes/n2/resync", None, 202)
+        until_sentence(page, r"^n2 is in a full sync from n1: [0-9]+ % done, about [0-9]+ s left; nothing to do but wait\.$", 20)
+        until(lambda: re.search(r"full sync [0-9]+ % · [0-9.]+ kB/s", tree(page, "running")["n2"]), lambda: tree(page, "running"))
+        until(lambda: "because it was asked for" in text_of(page, "#nodes .full-sync"), lambda: text_of(page, "#nodes"))
+        assert re.search(r"[0-9]+ of [0-9]+ files", text_of(page, "#nodes .full-sync"))
+        until(lambda: "↻ running" in text_of(page, "#operations"), lambda: text_of(page, "#operations"))
+        assert "resync-node n2" in text_of(page, "#operations")
+        assert_first_view_agrees(page, n1)
+        shoot(page, "full-sync")
+    finally:
+        post(n2, "/v1/nodes/self", {"full_sync_max_bytes_per_second": None}, 200, "PATCH")
+    until_sentence(page, WELL, 30)
+
+
+def test_a_link_that_nobody_configured(browser, cluster):
+    n1, n2, n3 = cluster
+    post(n1, "/v1/nodes/n3", {"upstream": "n2"}, 200, "PATCH")
+    wait_until_in_sync(n1)
+    page = open_page(browser, n1)
+    until(lambda: tree(page, "configured")["n3"] == "n3 replica of n2", lambda: tree(page, "configured"))
+    n2.kill()
+    try:
+        claim = lambda: requests.patch(  # noqa: E731
+            f"{n3.url}/v1/nodes/self", json={"upstream": "n1", "claim": True}, timeout=5)
+        until(lambda: claim().status_code == 200, lambda: claim().text, 20)
+        until(lambda: "differs" in tree(page, "running")["n3"] and "differs" in tree(page, "configured")["n3"],
+              lambda: (tree(page, "running"), tree(page, "configured")), 20)
+        until(lambda: "Configured: replica of n2. Running: replica of n1." in text_of(page, "#nodes"), lambda: text_of(page, "#nodes"))
+        until(lambda: "n3" in text_of(page, "#drift"), lambda: text_of(page, "#drift"))
+        shoot(page, "orphan-link")
+    finally:
+        n2.start()
+        post(n1, "/v1/nodes/n3", {"upstream": "n1"}, 200, "PATCH")
+    until_sentence(page, WELL, 30)
+    until(lambda: "differs" not in str(tree(page, "running")), lambda: tree(page, "running"))
+
+
+def test_a_dead_primary_seen_from_a_replica(browser, cluster):
+    n1, n2, _ = cluster
+    page = open_page(browser, n2)
+    until_sentence(page, WELL, 20)
+    n1.kill()
+    try:
+        until_sentence(page, r"n1", 10)
+        until(lambda: "not heard" in (node_row(page, "n1") or {}).get("State", ""), lambda: node_row(page, "n1"), 20)
+        assert tree(page, "running")["n1"].startswith("? n1 not heard")
+        until(lambda: page.find_element(By.ID, "next-link").is_displayed(), lambda: text_of(page, "#verdict"))
+        assert read(page, "document.body.dataset.level") == "bad"
+        assert_first_view_agrees(page, n2)
+        shoot(page, "primary-dead")
+    finally:
+        n1.start()
+    until_sentence(page, WELL, 30)
+
+
+def test_a_diverged_node_comes_back(browser, cluster):
+    n1, _, n3 = cluster
+    post(n1, "/v1/nodes/n3", None, 200, "DELETE")
+    until(lambda: requests.get(f"{n3.url}/v1/nodes/self", timeout=5).json()["running"]["state"] == "detached",
+          lambda: requests.get(f"{n3.url}/v1/nodes/self", timeout=5).text)
+    page = open_page(browser, n3)
+    until_sentence(page, r"^n3 has been detached")
+    assert_first_view_agrees(page, n3)
+    shoot(page, "detached")
+    begun = post(n3, "/v1/topology/failover", {"to": "n3", "reason": "a fork", "accept_data_loss": True}, 202)
+    requests.get(f"{n3.url}/v1/operations/{begun['id']}?wait=done&timeout=10s", timeout=15)
+    put = requests.put(f"{n3.url}/v1/namespaces/default/keys/fork", data=b"222", timeout=5)
+    assert put.status_code == 201, put.text
+    post(n3, "/v1/nodes/self", {"full_sync_max_bytes_per_second": SLOWLY}, 200, "PATCH")
+    page = open_page(browser, n1)
+    post(n1, "/v1/nodes", {"address": n3.url, "discard_data": True}, 202)
+    try:
+        until(lambda: "because its history had diverged" in text_of(page, "#nodes"), lambda: text_of(page, "#nodes"), 20)
+        shoot(page, "diverged")
+    finally:
+        post(n3, "/v1/nodes/self", {"full_sync_max_bytes_per_second": None}, 200, "PATCH")
+    until_sentence(page, WELL, 40)
+    assert console_errors(page) == []
