@@ -222,15 +222,23 @@ function drawPlan(action) {
 function part(title, items, tag, className) {
   if (!items?.length) return [];
   const list = make(tag);
-  for (const { node, detail, remedy, evidence } of items) {
-    const li = make("li", className, null, `${node ? `${node}: ` : ""}${detail}`);
-    const figures = (evidence ?? []).map(({ name, value, measured }) =>
-      `${name.replaceAll("_", " ")} ${measured ? "" : "about "}${words.count(Math.round(value * 10) / 10)}`);
+  for (const { code, node, detail, remedy, evidence } of items) {
+    const li = make("li", className);
+    li.append(make("strong", null, null, [code?.replaceAll("-", " "), node].filter(Boolean).join(" ")), code || node ? ": " : "", detail);
+    const figures = (evidence ?? []).map(figure);
     const more = [figures.join(", "), remedy && `What helps: ${remedy}`].filter(Boolean).join(". ");
     if (more) li.append(make("span", "remedy muted", null, more));
     list.append(li);
   }
   return [make("h3", null, null, title), list];
+}
+
+/** "data 841 kB", "sync about 3 s". */
+function figure({ name, value, measured }) {
+  const [, what, unit] = /^(.*?)_?(bytes|seconds|ms)?$/.exec(name);
+  const text = unit === "bytes" ? words.bytes(Math.round(value)) : unit === "seconds" ? words.duration(value)
+    : unit === "ms" ? `${words.count(Math.round(value))} ms` : words.count(Math.round(value * 10) / 10);
+  return `${what.replaceAll("_", " ")} ${measured ? "" : "about "}${text}`;
 }
 
 function elsewhere(name) {

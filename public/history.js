@@ -92,7 +92,7 @@ function operation(item, now, cancel) {
     steps.append(li);
   }
   const parts = [head, state, about, steps];
-  if (item.progress) parts.push(...progress(item));
+  if (item.progress?.total > 0) parts.push(...progress(item));
   if (item.error) parts.push(make("p", "bad-text", null, `${item.error.code}: ${item.error.detail}`));
   if (item.state === "running" && may("topology:write")) {
     parts.push(button("Cancel…", "small", () => cancel(item)));

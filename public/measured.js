@@ -7,6 +7,13 @@ import * as words from "./words.js";
 
 const REPLICAS_MAX = 4;
 
+const HEADROOM_SECONDS_MAX = 30 * 86400;
+
+/** While hardly anything is written there is room for years: that is not worth the scale. */
+function capped({ name, points }) {
+  return { name, points: points.map(([at, value]) => [at, value == null ? null : Math.min(value, HEADROOM_SECONDS_MAX)]) };
+}
+
 /** What is drawn: { title, unit, series }. Pure, from the answer of the endpoint. */
 export function plotsOf(measured) {
   const times = measured.measured_at.map((time) => Date.parse(time) / 1000);
@@ -20,7 +27,7 @@ export function plotsOf(measured) {
       series: [series("reads", "reads_per_second"), series("writes", "writes_per_second")] },
     { title: "Behind the primary", unit: "seconds", series: replicas.length ? replicas : [own] },
     { title: "Log on disk", unit: "bytes", series: [series("log", "log_bytes")] },
-    { title: "Until a replica needs a full sync", unit: "seconds", series: [series("headroom", "headroom_seconds")] },
+    { title: "Until a replica needs a full sync (30 days at most)", unit: "seconds", series: [capped(series("headroom", "headroom_seconds"))] },
     { title: "Free on the disk", unit: "bytes", series: [series("free", "disk_free_bytes")] },
   ];
 }
@@ -33,15 +40,15 @@ export function drawPlots() {
   }
   say(byId("plots-note"), `as ${measured.node} measures itself, every ${words.duration(measured.interval_seconds)}`);
   const whole = byId("plots").clientWidth;
+  if (whole < 100) return;
   const width = Math.floor(whole > 800 ? (whole - 24) / 2 : whole);
-  if (width < 100) return;
-  redraw(byId("plots"), [measured.node, measured.measured_at.at(-1), width], () => plotsOf(measured).map((one) => {
+  redraw(byId("plots"), [measured.node, measured.measured_at.at(-1), width], () => plotsOf(measured).map((one, place) => {
     const figure = make("figure", "panel");
     const caption = make("figcaption", null, null, one.title);
     if (one.series.length > 1) {
       one.series.forEach(({ name }, place) => caption.append(make("span", `legend curve-${place}`, null, name)));
     }
-    figure.append(caption, plot(one, { end: Date.parse(measured.measured_at.at(-1)) / 1000, width }));
+    figure.append(caption, plot(one, { end: Date.parse(measured.measured_at.at(-1)) / 1000, width: place === 0 ? whole : width }));
     return figure;
   }));
 }

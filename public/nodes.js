@@ -75,7 +75,7 @@ export function drawShape({ sync, drift, self, now }, known) {
   keyed(byId("drift"), items, (item) => `${item.kind} ${item.node} ${item.detail}`, () => make("li"), (li, item) => {
     const seconds = words.secondsSince(item.since, now);
     const long = seconds == null ? "" : ` (for ${words.age(seconds)})`;
-    say(li, words.driftText(item) + long);
+    say(li, words.driftText(item, now) + long);
     hint(li, item.since);
   });
   if (!sync) return;

@@ -9,6 +9,9 @@ export const UNITS = {
   bytes: { word: "bytes", text: (n) => n === 0 ? "0" : bytes(Math.round(n)).replace(/\.0 /, " ") },
 };
 
+/** How far back a plot goes, and its ticks in minutes: a node that began lately has little to show. */
+const WINDOWS = [[600, [10, 5, 0]], [1800, [30, 20, 10, 0]], [3600, [60, 45, 30, 15, 0]]];
+
 /** Seconds are counted in minutes, hours and days. */
 const TIME_STEPS = [60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
 
@@ -61,7 +64,9 @@ export function plot({ title, unit, series }, { end, width, height = 150 }) {
   const third = (most || 1) / 3;
   const step = unit === "seconds" && third > 30 ? TIME_STEPS.find((one) => one >= third) ?? 86400 * nice(third / 86400) : nice(third);
   const top = Math.max(step, Math.ceil((most || 1) / step - 1e-9) * step);
-  const x = (at) => box.right - (end - at) / 3600 * (box.right - box.left);
+  const first = Math.min(...series.map(({ points }) => points[0]?.[0] ?? end));
+  const [seconds, minutesShown] = WINDOWS.find(([seconds]) => seconds >= end - first) ?? WINDOWS.at(-1);
+  const x = (at) => box.right - (end - at) / seconds * (box.right - box.left);
   const y = (value) => box.bottom - value / top * (box.bottom - box.top);
   const now = series.map(({ name, points }) => `${name} ${text(points.at(-1)?.[1] ?? null) ?? "unknown"}`).join(", ");
   const drawing = svg("svg", { class: "plot", role: "img", width, height, viewBox: `0 0 ${width} ${height}`,
@@ -70,14 +75,14 @@ export function plot({ title, unit, series }, { end, width, height = 150 }) {
     drawing.append(svg("line", { x1: box.left, x2: box.right, y1: y(value), y2: y(value), class: value ? "grid" : "axis" }),
       svg("text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end" }, text(value)));
   }
-  for (const minutes of [60, 45, 30, 15, 0]) {
+  for (const minutes of minutesShown.filter((_, place) => width >= 420 || (minutesShown.length - 1 - place) % 2 === 0)) {
     const at = x(end - minutes * 60);
     drawing.append(svg("line", { x1: at, x2: at, y1: box.bottom, y2: box.bottom + 4, class: "axis" }),
-      svg("text", { x: at, y: height - 5, "text-anchor": minutes === 60 ? "start" : minutes ? "middle" : "end" },
+      svg("text", { x: at, y: height - 5, "text-anchor": minutes * 60 === seconds ? "start" : minutes ? "middle" : "end" },
         minutes ? `−${minutes} min` : "now"));
   }
   series.forEach(({ points }, place) => {
-    const shown = points.filter(([at]) => at >= end - 3600);
+    const shown = points.filter(([at]) => at >= end - seconds);
     const d = path(shown, x, y, 60);
     if (d) drawing.append(svg("path", { d, class: `curve curve-${place}` }));
     const last = shown.at(-1);

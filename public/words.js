@@ -86,7 +86,9 @@ export function observedAge(node, now) {
   return secondsSince(node.observed_at, now);
 }
 
+/** Whether what is known of a node says nothing of it now: it was not heard lately, or does not answer. */
 export function isOld(node, now) {
+  if (node.running == null) return true;
   const seconds = observedAge(node, now);
   return seconds == null || seconds > OLD_AFTER_SECONDS;
 }
@@ -161,9 +163,19 @@ export function fullSyncText(sync) {
   return `${parts.join(" · ")} · ${cause(sync.reason)}`;
 }
 
+/** A sentence of the API with ages in place of the times in it. */
+function humane(text, now) {
+  return text.replace(/\b(at|since) (\d{4}-\d\d-\d\dT[0-9:.]+Z)/g, (_, word, time) =>
+    word === "at" ? `${age(secondsSince(time, now))} ago` : `for ${age(secondsSince(time, now))}`);
+}
+
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** One difference between configured and running, beginning with the node that it is about. */
-export function driftText(item) {
-  const text = brief(item.detail) || item.kind;
+export function driftText(item, now) {
+  const text = humane(brief(item.detail) || item.kind, now);
   return item.node == null || text.startsWith(item.node) ? text : `${item.node}: ${text}`;
 }
 
@@ -233,6 +245,8 @@ export function problems(view) {
   }
 
   const found = [];
+  // Nodes of which something was said that explains what differs.
+  const told = new Set();
   const add = (rank, level, key, text, next = null) => found.push({ rank, level, key, text, next });
   const primary = sync.nodes.find((node) => node.name === sync.primary) ?? null;
   const replicas = replicasOf(sync);
@@ -252,7 +266,9 @@ export function problems(view) {
       add(2, "warn", "undecided", `${sync.primary} asks the other nodes whether another one reigns`
         + `${lasting(primary.running.since, now)}${brief(primary.last_error) ? `: ${brief(primary.last_error)}` : ""}; nothing can be written until then.`, showNode(sync.primary));
     } else if (primary && isOld(primary, now)) {
-      add(2, "bad", "not-writable", `Nothing can be written: the primary ${sync.primary} is not heard.`, NEXT.takeOver);
+      add(2, "bad", "not-writable", `Nothing can be written: the primary ${sync.primary} ${unheard(primary, now)}: `
+        + "start it again, or have a replica take over.", NEXT.takeOver);
+      told.add(sync.primary);
     } else if (where === "handing_over") {
       add(2, "warn", "handing-over", `${sync.primary} is handing over to another node; writes wait until it is done.`);
     } else {
@@ -267,20 +283,22 @@ export function problems(view) {
   }
 
   for (const alarm of sync.alarms ?? []) {
+    if (alarm.code === "primary-unreachable" && told.has(alarm.node)) continue;
     add(2.2, "bad", `alarm ${alarm.code} ${alarm.node}`,
-      `${alarmWord(alarm)}${lasting(alarm.since, now)}: ${alarm.detail.replace(/\.$/, "")}. Next: ${alarm.next_step}`,
+      `${alarmWord(alarm)}${lasting(alarm.since, now)}: ${humane(alarm.detail.replace(/\.$/, ""), now)}. Next: ${alarm.next_step}`,
       showNode(alarm.node));
   }
   // Who is outside the topology looks at no other node.
-  for (const node of apart ? [own] : sync.nodes) nodeProblems(node, { now, primary, sync, add });
+  for (const node of apart ? [own] : sync.nodes) nodeProblems(node, { now, primary, sync, add, told });
 
   for (const item of apart ? [] : drift?.items ?? []) {
     // An alarm says it already, and nothing brings it into line by itself.
     if ((sync.alarms ?? []).some((alarm) => alarm.code === item.kind && alarm.node === item.node)) continue;
     const seconds = secondsSince(item.since, now);
     const long = seconds == null ? "What runs differs" : `For ${age(seconds)}, what runs has differed`;
-    add(7, "warn", `drift ${item.kind} ${item.node ?? ""}`,
-      `${long} from what is configured: ${driftText(item)}. ${item.action ?? ""}`.trim(),
+    if (EXPLAINED.includes(item.kind) && told.has(item.node)) continue;
+    add(EXPLAINED.includes(item.kind) ? 7.1 : 7, "warn", `drift ${item.kind} ${item.node ?? ""}`,
+      `${long} from what is configured: ${driftText(item, now)}. ${capital(item.action ?? "")}`.trim(),
       NEXT.shape);
   }
 
@@ -306,6 +324,14 @@ function allIsWell(sync, replicas, primary, now) {
   return `All is well: ${sync.primary} accepts writes and ${good} of ${replicas.length} ${verb} in sync.`;
 }
 
+/** Differences that come of themselves when a node does not answer or cannot connect. */
+const EXPLAINED = ["missing-link", "node-unreachable"];
+
+function unheard(node, now) {
+  const seconds = observedAge(node, now);
+  return seconds == null ? "has not been heard yet" : `has not been heard for ${age(seconds)}`;
+}
+
 const NEXT = {
   nodes: { href: "#nodes-title", label: "Show the nodes" },
   takeOver: { href: "#nodes-title", label: "Show who can take over" },
@@ -317,19 +343,21 @@ function showNode(name) {
   return { href: `#node-${name}`, label: `Show ${name}` };
 }
 
-function nodeProblems(node, { now, primary, sync, add: addAny }) {
-  const add = (...problem) => addAny(...problem, showNode(node.name));
+function nodeProblems(node, { now, primary, sync, add: addAny, told }) {
+  const add = (...problem) => {
+    told.add(node.name);
+    addAny(...problem, showNode(node.name));
+  };
   const { name, running } = node;
   const upstream = running?.upstream ?? node.configured?.upstream ?? sync.primary ?? "its upstream";
   const since = lasting(running?.since, now);
   const error = brief(node.last_error);
 
   if (isOld(node, now)) {
-    const seconds = observedAge(node, now);
-    const long = seconds == null ? "has not been heard yet" : `has not been heard for ${age(seconds)}`;
+    if (name === sync.primary && told.has(name)) return;
     const rank = name === sync.primary ? 2.5 : 5;
     add(rank, "bad", `unheard ${name}`,
-      `${name} ${long}: check that it runs and can be reached at ${node.address ?? "its address"}.`);
+      `${name} ${unheard(node, now)}: check that it runs and can be reached at ${node.address ?? "its address"}.`);
     return;
   }
   switch (running?.state) {

@@ -15,7 +15,7 @@ struct NodeRows {
         let name = node.name.escapedForHTML
         let address = (node.address ?? "address unknown").escapedForHTML
         let age = node.observedAt.map { Wording.secondsSince($0, now) }
-        let isOld = age.map { $0 > 5 } ?? true
+        let isOld = node.running == nil || age.map { $0 > 5 } ?? true
         let state = isOld ? ("not heard", "?", "old") : NodeRows.word(node)
         let role = (isOld ? node.configured?.role : node.running?.role)?.rawValue ?? "none"
         let isPrimary = node.running?.role == .primary

@@ -61,6 +61,8 @@ private struct Problems {
     let own: String
     let now: UnixMilliseconds
     var found: [Verdict] = []
+    /// Nodes of which something was said that explains what differs.
+    var told: Set<String> = []
 
     init(sync: SyncReport, own: String, now: UnixMilliseconds) {
         self.sync = sync
@@ -125,10 +127,13 @@ private struct Problems {
         }
         for node in sync.nodes {
             for alarm in node.alarms {
+                if alarm.code == AlarmCode.primaryUnreachable.rawValue, told.contains(node.name) {
+                    continue
+                }
                 let since = Wording.lasting(alarm.since, now)
                 add(
                     2.2, .bad,
-                    "\(word(alarm, of: node.name))\(since): \(Wording.brief(alarm.detail)). Next: \(alarm.nextStep)"
+                    "\(word(alarm, of: node.name))\(since): \(Wording.humane(alarm.detail, now)). Next: \(alarm.nextStep)"
                 )
             }
         }
@@ -136,7 +141,12 @@ private struct Problems {
 
     private mutating func addNotWritable(_ name: String) {
         guard let primary, !isOld(primary) else {
-            return add(2, .bad, "Nothing can be written: the primary \(name) is not heard.")
+            told.insert(name)
+            let long = primary.map(unheard) ?? "has not been heard yet"
+            return add(
+                2, .bad,
+                "Nothing can be written: the primary \(name) \(long): start it again, or have a replica take over."
+            )
         }
         let since = Wording.lasting(primary.running?.since, now)
         if primary.running?.role == .undecided {
@@ -176,8 +186,14 @@ private struct Problems {
     private static let oldAfterSeconds = 5.0
 
     private func isOld(_ node: NodeReport) -> Bool {
-        guard let seen = node.observedAt else { return true }
+        guard node.running != nil, let seen = node.observedAt else { return true }
         return Wording.secondsSince(seen, now) > Problems.oldAfterSeconds
+    }
+
+    private func unheard(_ node: NodeReport) -> String {
+        node.observedAt.map {
+            "has not been heard for \(Wording.age(Wording.secondsSince($0, now)))"
+        } ?? "has not been heard yet"
     }
 
     mutating func addNodes() {
@@ -187,19 +203,19 @@ private struct Problems {
     private mutating func add(_ node: NodeReport) {
         let name = node.name
         if isOld(node) {
-            let long =
-                node.observedAt.map {
-                    "has not been heard for \(Wording.age(Wording.secondsSince($0, now)))"
-                } ?? "has not been heard yet"
+            if name == sync.primary, told.contains(name) { return }
+            told.insert(name)
             return add(
                 name == sync.primary ? 2.5 : 5, .bad,
-                "\(name) \(long): check that it runs and can be reached at \(node.address ?? "its address")."
+                "\(name) \(unheard(node)): check that it runs and can be reached at \(node.address ?? "its address")."
             )
         }
         let upstream =
             node.running?.upstream ?? node.configured?.upstream ?? sync.primary ?? "its upstream"
         let since = Wording.lasting(node.running?.since, now)
         let error = node.lastError.map { Wording.brief($0.text) }
+        let count = found.count
+        defer { if found.count > count { told.insert(name) } }
         switch node.running?.state {
         case .detached:
             add(
@@ -264,13 +280,15 @@ private struct Problems {
             let isTold = sync.nodes.contains { node in
                 node.name == item.node && node.alarms.contains { $0.code == item.kind.rawValue }
             }
-            if isTold { continue }
-            let detail = Wording.brief(item.detail)
+            let isExplained = item.kind == .missingLink || item.kind == .nodeUnreachable
+            if isTold || (isExplained && told.contains(item.node)) { continue }
+            let detail = Wording.humane(Wording.brief(item.detail), now)
             let text = detail.hasPrefix(item.node) ? detail : "\(item.node): \(detail)"
             let long = Wording.age(Wording.secondsSince(since, now))
             add(
-                7, .warn,
-                "For \(long), what runs has differed from what is configured: \(text).")
+                isExplained ? 7.1 : 7, .warn,
+                "For \(long), what runs has differed from what is configured: \(text). \(Wording.capital(Sentence.of(item.action)))"
+            )
         }
     }
 }

@@ -57,6 +57,20 @@ enum Wording {
         return bare.count > 160 ? "\(bare.prefix(157))…" : bare
     }
 
+    /// A sentence with ages in place of the times in it.
+    static func humane(_ text: String, _ now: UnixMilliseconds) -> String {
+        let bare = text.hasSuffix(".") ? String(text.dropLast()) : text
+        return bare.replacing(/\b(at|since) (\d{4}-\d\d-\d\dT[0-9:.]+Z)/) { match in
+            guard let time = UnixMilliseconds(rfc3339: String(match.output.2)) else {
+                return String(match.output.0)
+            }
+            let long = age(secondsSince(time, now))
+            return match.output.1 == "at" ? "\(long) ago" : "for \(long)"
+        }
+    }
+
+    static func capital(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
+
     /// With no place or one.
     private static func decimal(_ value: Double, places: Int) -> String {
         guard places > 0 else { return "\(Int(value.rounded()))" }
