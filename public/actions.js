@@ -76,15 +76,9 @@ export function nodeActions(node) {
 }
 
 function menu(name, allowed) {
-  const select = make("select", "menu");
-  select.setAttribute("aria-label", `Actions for ${name}`);
-  select.append(make("option", null, null, "Actions…"), ...allowed.map(([text]) => make("option", null, null, `${text}…`)));
-  select.addEventListener("change", () => {
-    const chosen = allowed[select.selectedIndex - 1];
-    select.selectedIndex = 0;
-    if (chosen) show(chosen[1](name));
-  });
-  return select;
+  const opens = button("Actions…", "small", () => choose(name, allowed));
+  opens.setAttribute("aria-label", `Actions for ${name}…`);
+  return opens;
 }
 
 export function namespaceActions(item) {
@@ -125,6 +119,21 @@ function fields() {
   return values;
 }
 
+/** What can be done with a node: one of it is then shown. */
+function choose(name, allowed) {
+  open = null;
+  for (const id of ["action-what", "action-result", "action-curl"]) say(byId(id), "");
+  say(byId("action-title"), name);
+  byId("action-fields").replaceChildren(...allowed.map(([text, action]) => {
+    const line = make("p", "choice");
+    line.append(button(`${text}…`, null, () => show(action(name))), make("span", "muted", null, action(name).what));
+    return line;
+  }));
+  redraw(byId("plan"), `choice of ${name}`);
+  for (const id of ["action-go", "action-copy", "action-confirm", "action-curl", "plan"]) byId(id).hidden = true;
+  byId("action").showModal();
+}
+
 function show(action) {
   open = { ...action, state: "planning", found: null };
   say(byId("action-title"), action.title);
@@ -135,7 +144,9 @@ function show(action) {
   byId("action-confirm").hidden = action.name == null;
   byId("action-name").value = "";
   say(byId("action-name-label"), action.name == null ? "" : `Type ${action.name} to confirm`);
-  byId("action").showModal();
+  for (const id of ["action-copy", "action-curl", "plan"]) byId(id).hidden = false;
+  if (!byId("action").open) byId("action").showModal();
+  byId("action-form").querySelector("input:not([type=checkbox]), #action-close")?.focus();
   plan();
 }
 

@@ -58,6 +58,26 @@ SENTENCES = {
         "n1 is primary but does not accept writes for 1 min 30 s: the disk is nearly full."]),
     "detached": (view(node("n1", "detached", since=120), sync={"primary": None, "writable": False}), [
         "n1 has been detached for 2 min 0 s: it is not in the topology and follows nobody; add it again, or stop it."]),
+    "primary silent": (
+        view(node("n1", "serving", observed=40), node("n2", "backoff", since=38, last_error="connection refused"),
+             self="n2", sync={"writable": False, "alarms": [
+                 {"code": "primary-unreachable", "node": "n1", "since": time(38), "detail": "no answer", "next_step": "x"}]},
+             drift=[{"kind": "missing-link", "node": "n2", "since": time(38), "detail": "no link with n1"},
+                    {"kind": "node-unreachable", "node": "n1", "since": time(38), "detail": "silent"}]), [
+            "Nothing can be written: the primary n1 has not been heard for 40 s: start it again, or have a replica "
+            "take over.",
+            "n2 cannot follow n1 for 38 s: connection refused; it tries again by itself."]),
+    "detached, and the others unknown": (
+        view(node("n1", "serving", observed_at=None), node("n2", "detached", since=9), self="n2",
+             sync={"writable": False}), [
+            "n2 has been detached for 9 s: it is not in the topology and follows nobody; add it again, or stop it."]),
+    "a node that does not answer shows no old state": (view(N1, node("n2", observed=2, running=None)), [
+        "n2 has not been heard for 2 s: check that it runs and can be reached at http://n2:7070."]),
+    "a time within a sentence is an age": (view(N1, node("n2"), drift=[
+        {"kind": "role-differs", "node": "n2", "since": time(8), "detail": f"n2 is primary since {time(65)}.",
+         "action": "it is told each second."}]), [
+        "For 8 s, what runs has differed from what is configured: n2 is primary for 1 min 5 s. "
+        "It is told each second."]),
     "replica silent": (view(N1, node("n2", observed=73)), [
         "n2 has not been heard for 1 min 13 s: check that it runs and can be reached at http://n2:7070."]),
     "replica never heard": (view(N1, node("n2", observed_at=None)), [

@@ -18,6 +18,8 @@ class StubNode:
 
     def __init__(self, answers):
         self.answers = answers
+        # The Last-Event-ID of each stream of events that was asked for, None without one.
+        self.streams = []
         handler = type("Handler", (_Handler,), {"stub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -46,7 +48,8 @@ class _Handler(BaseHTTPRequestHandler):
             file = PUBLIC / Path(target.path).name
             self._send(200, TYPES[file.suffix], file.read_bytes())
         elif target.path == "/v1/events" and "event-stream" in self.headers.get("Accept", ""):
-            self._send(200, "text/event-stream", b"retry: 1000\nid: 0-0\n\n")
+            self.stub.streams.append(self.headers.get("Last-Event-ID"))
+            self._send(200, "text/event-stream", b"retry: 1000\nid: 0-7\n\n")
         else:
             answer = self.stub.answers.get(target.path)
             if callable(answer):

@@ -4,19 +4,11 @@ import pytest
 import requests
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
 
-from pages import (console_errors, node_row, open_page, read, shoot, start_browser, text_of, until, until_sentence)
+from pages import (console_errors, node_row, open_page, read, shoot, text_of, until, until_sentence)
 from running_node import BINARY, RunningNode
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    driver = start_browser()
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +25,9 @@ def page(browser, nodes):
 
 
 def choose(page, node, action):
-    until(lambda: page.find_elements(By.CSS_SELECTOR, f"#node-{node} select"), lambda: text_of(page, "#nodes"))
-    Select(page.find_element(By.CSS_SELECTOR, f"#node-{node} select")).select_by_visible_text(action)
+    until(lambda: page.find_elements(By.CSS_SELECTOR, f"#node-{node} button"), lambda: text_of(page, "#nodes"))
+    page.find_element(By.CSS_SELECTOR, f"#node-{node} button").click()
+    page.find_element(By.XPATH, f"//*[@id='action-fields']//button[text()='{action}']").click()
 
 
 def go(page):

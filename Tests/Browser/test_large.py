@@ -3,19 +3,12 @@
 import pytest
 from selenium.webdriver.common.by import By
 
-from pages import node_row, open_page, read, set_size, shoot, start_browser, text_of, tree, until, until_sentence
+from pages import node_row, open_page, read, set_size, shoot, text_of, tree, until, until_sentence
 from states import answers_of, many
 from stub import StubNode
 
 FIRST_VIEW_MS = 500
 UPDATE_MS = 16
-
-
-@pytest.fixture(scope="module")
-def browser():
-    driver = start_browser()
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")

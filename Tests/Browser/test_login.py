@@ -10,7 +10,6 @@ from selenium.webdriver.common.by import By
 
 from pages import open_page, read, sentence, until, until_sentence
 from running_node import BINARY, RunningNode, free_port
-from test_page import browser  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set")
 
@@ -26,7 +25,7 @@ def node():
 
 
 @pytest.fixture
-def page(browser, node):  # noqa: F811
+def page(browser, node):
     browser.get(node.url + "/version")
     browser.delete_all_cookies()
     return open_page(browser, node)

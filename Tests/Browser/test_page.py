@@ -12,19 +12,13 @@ import pytest
 import requests
 from selenium.webdriver.common.by import By
 
-from pages import (PHONE, WIDE, console_errors, node_row, open_page, read, sentence, set_scheme, set_size, start_browser,
+from pages import (PHONE, WIDE, console_errors, node_row, open_page, read, sentence, set_scheme, set_size,
                    until, until_sentence)
 from running_node import BINARY, RunningNode
 from sentences import SENTENCES
+from stub import PUBLIC
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    driver = start_browser()
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +164,13 @@ def test_the_worst_problem_comes_first(page, name):
         import("/page/words.js").then(words => done(words.problems(JSON.parse(view))), error => done(String(error)));
     """, json.dumps(view))
     assert [problem["text"] for problem in found] == expected
+
+
+def test_the_page_is_small_and_has_no_way_to_make_markup_of_data():
+    files = list(PUBLIC.iterdir())
+    assert sum(file.stat().st_size for file in files) < 150_000
+    for file in files:
+        text = file.read_text()
+        for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "style=", "onclick", "http:" + "//www"):
+            assert word not in text.replace('xmlns="http:' + "//www.w3.org", "").replace('"http:' + "//www.w3.org/2000/svg", ""), (
+                file.name, word)

@@ -5,7 +5,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from pages import PHONE, WIDE, open_page, read, set_scheme, set_size, start_browser, text_of, until
+from pages import PHONE, WIDE, open_page, read, set_scheme, set_size, text_of, until
 from stub import StubNode
 from states import answers_of, trouble
 
@@ -71,13 +71,6 @@ return worst[0];
 
 # So many pixels are beyond the edge.
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    driver = start_browser()
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +156,14 @@ def test_colour_is_never_alone(page):
     assert cells and all(not cell[0].isalnum() and any(letter.isalpha() for letter in cell) for cell in cells), cells
     odd = read(page, """[...document.querySelectorAll("#trouble-rows td")].map(cell => cell.innerText.trim())""")
     assert odd and all(not cell[0].isalnum() and any(letter.isalpha() for letter in cell) for cell in odd), odd
+
+
+def test_a_stream_that_ends_is_resumed_where_it_ended(page, node):
+    """The stub ends each stream at once."""
+    node.streams.clear()
+    open_page(page, node)
+    until(lambda: len(node.streams) >= 3, lambda: node.streams)
+    assert node.streams[0] is None and set(node.streams[1:]) == {"0-7"}
 
 
 def test_nothing_jumps_while_the_page_is_live(page):

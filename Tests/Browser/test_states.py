@@ -12,7 +12,7 @@ import pytest
 import requests
 from selenium.webdriver.common.by import By
 
-from pages import (console_errors, node_row, open_page, read, sentence, shoot, start_browser, text_of, tree, until,
+from pages import (console_errors, node_row, open_page, read, sentence, shoot, text_of, tree, until,
                    until_sentence)
 from running_node import BINARY, RunningNode
 
@@ -21,13 +21,6 @@ pytestmark = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set
 WELL = r"^All is well: n1 accepts writes and 2 of 2 replicas are in sync\.$"
 SLOWLY = 300_000
 VALUES, VALUE_BYTES = 24, 100_000
-
-
-@pytest.fixture(scope="module")
-def browser():
-    driver = start_browser()
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +91,30 @@ def test_healthy(browser, cluster):
     assert node_row(page, "n3")["Observed"] == "at first hand"
     assert node_row(page, "n1")["Observed"] != "at first hand"
     assert text_of(page, "#fact-sources") == "n3; 2 of 2 from their answers"
+
+
+def test_it_reads_without_a_script_and_the_script_moves_nothing(browser, cluster):
+    n1 = cluster[0]
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(n1.url + "/")
+        assert re.search(WELL, sentence(browser))
+        text = browser.find_element(By.ID, "data").text
+        for words in ("yes, on n1", "2 of 2", "n2", "streaming", n1.url, "default", "2.4 MB"):
+            assert words in text, text
+        assert "Without JavaScript" in browser.find_element(By.TAG_NAME, "noscript").text
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    page = open_page(browser, n1)
+    until(lambda: page.find_elements(By.CSS_SELECTOR, "#plots svg"), lambda: text_of(page, "#plots"))
+    shift = page.execute_async_script("""
+        const done = arguments[0];
+        new PerformanceObserver(list => done(list.getEntries().reduce((sum, entry) => sum + entry.value, 0)))
+            .observe({type: "layout-shift", buffered: true});
+        setTimeout(() => done(0), 300);
+    """)
+    # By Google's measure 0.1 is good.
+    assert shift < 0.1
 
 
 def test_what_changed_lately(browser, cluster):
