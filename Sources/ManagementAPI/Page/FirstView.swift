@@ -21,7 +21,7 @@ struct FirstView {
         sync.nodes = node.explained(sync.nodes)
         let name = node.name.rawValue
         let now = UnixMilliseconds.now()
-        let verdict = Verdict(sync, drift: node.driftItems(), own: name, now: now)
+        let verdict = Verdict(sync, drift: node.driftReport().items, own: name, now: now)
         var values = [
             "level": verdict.level.rawValue, "symbol": verdict.level.symbol,
             "sentence": verdict.text.escapedForHTML,

@@ -176,6 +176,7 @@ private struct Problems {
         case .positionNotRetained: "\(node) has been falling behind the log that is kept for it"
         case .replicasMissing: "\(node) has had too few replicas for its writes"
         case .isolated: "\(node) has been cut off from its replicas and refuses writes"
+        case .historyDamaged: "\(node) has had another history than its upstream"
         case nil: "\(node): \(alarm.code)"
         }
     }
