@@ -25,6 +25,7 @@ final class LoopbackServer: Sendable {
         var fileBytesSent = 0
         var snapshotRequests = 0
         var feedRequests = 0
+        var acksRefused = 0
     }
 
     init() throws {
@@ -117,7 +118,9 @@ struct LoopbackConnection {
             else { return false }
             switch source.acknowledge(report, from: peer) {
             case .success: return send(204, [], [])
-            case .failure(let refusal): return send(refusal)
+            case .failure(let refusal):
+                server.faults.change { $0.acksRefused += 1 }
+                return send(refusal)
             }
         case ("POST", "snapshots", 2):
             server.faults.change { $0.snapshotRequests += 1 }

@@ -100,6 +100,24 @@ final class Pair: Sendable {
 }
 
 @Suite(.serialized, .timeLimit(.minutes(2))) struct ReplicaLoopTests {
+    /// As a switchover's candidate gets the handover: from the moment on that it is in the log, its
+    /// reports are refused.
+    @Test func `a report that is refused does not cut off the entry that ends the link`() throws {
+        let pair = try Pair(entries: 5)
+        defer { pair.stop() }
+        try pair.start()
+        #expect(eventually { pair.isEqual() })
+        #expect(eventually { pair.session.value?.status.state == .streaming })
+        pair.server.faults.change { $0.isFrozen = true }
+        let before = try #require(pair.primary.document.value)
+        _ = try pair.primary.put("the last one", [1])
+        try pair.primary.change(to: before, nodes: before.nodes, replicas: [])
+        #expect(eventually { pair.server.faults.value.acksRefused > 0 })
+        #expect(!pair.isEqual())
+        pair.server.faults.change { $0.isFrozen = false }
+        #expect(eventually { pair.isEqual() })
+    }
+
     @Test func `an empty node takes a snapshot, then follows entry by entry`() throws {
         let pair = try Pair(entries: 200)
         defer { pair.stop() }

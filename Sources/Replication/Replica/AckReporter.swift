@@ -91,6 +91,12 @@ struct AckReporter {
     private func noteFailure(_ error: PeerError) {
         let failure: ReplicaMachine.Failure
         switch error {
+        case .refused(let problem)
+        where problem.code == "not-in-topology"
+            && session.read({ $0.machine.state }) == .streaming:
+            // The entry that ends the link may still be in the stream, and hand the reign over to this
+            // very node: the upstream closes it within a second.
+            return
         case .refused(let problem):
             failure = .refused(problem.code, problem.detail)
         case .timedOut, .unreachable:
