@@ -175,4 +175,28 @@ import Topology
             next = current.nextNumber(after: next)
         }
     }
+
+    @Test func `a generation says what it has otherwise than the one before`() throws {
+        let old = try document([2: 1])
+        let added = try old.addingReplica(
+            try #require(NodeName("x")), at: try #require(NodeAddress("http://x:1")),
+            number: number(3), upstream: number(2), note: note
+        ).changed()
+        func words(_ document: TopologyDocument, _ before: TopologyDocument) -> [String] {
+            document.differences(from: before).map { "\($0.what.rawValue) \($0.node ?? "-")" }
+        }
+        #expect(words(added, old) == ["address x", "upstream x"])
+        #expect(added.differences(from: old)[0].before == nil)
+        #expect(added.differences(from: old)[0].after == .text("http://x:1"))
+        #expect(words(old, added) == ["address x", "upstream x"])
+        let moved = try added.movingPrimary(
+            to: number(2), reign: Reign(term: 99, holder: number(2)), note: note
+        ).changed()
+        let names = [1, 2].map { added.label(of: number($0)) }
+        #expect(
+            words(moved, added) == [
+                "primary -", "term -", "upstream \(names[0])", "upstream \(names[1])",
+            ])
+        #expect(added.differences(from: added) == [])
+    }
 }

@@ -4,7 +4,8 @@ import JSON
 import Platform
 import Topology
 
-/// Who changed the topology, when, why: the documents of the last thousand generations.
+/// Who changed the topology, when, why, and what: the documents of the last thousand generations, each
+/// with its difference from the one before.
 enum TopologyHistoryResource {
     static let routes: [Route] = [
         Route(
@@ -27,19 +28,48 @@ enum TopologyHistoryResource {
             Array(generations.prefix(page.size + 1)), size: page.size, .generations
         ) { Array("\($0)".utf8) }
         return .response(
-            .json(Page.json(items.compactMap { catalog.topology(of: $0)?.json }, next: next)))
+            .json(Page.json(items.compactMap { json($0, catalog) }, next: next)))
     }
 
     private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
         let catalog = try call.engine().state.catalog
         let text = call.parameter("generation")
         guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-            let document = UInt64(text).flatMap({ catalog.topology(of: Generation($0)) })
+            let document = UInt64(text).flatMap({ json(Generation($0), catalog) })
         else {
             throw .notFound(
                 "There is no such generation, or it is kept no more: the last \(ChangeTopology.historyMax) are."
             )
         }
-        return .response(.json(document.json))
+        return .response(.json(document))
+    }
+
+    private static func json(_ generation: Generation, _ catalog: Catalog) -> JSONValue? {
+        guard let document = catalog.topology(of: generation),
+            var members = document.json.objectValue
+        else { return nil }
+        let older = catalog.generations.first { $0 < generation }
+            .flatMap { catalog.topology(of: $0) }
+        members["difference"] =
+            older.map { .array(document.differences(from: $0).map(\.json)) } ?? .null
+        return .object(members)
+    }
+}
+
+extension TopologyDifference {
+    fileprivate var json: JSONValue {
+        [
+            "what": .string(what.rawValue), "node": .orNull(node),
+            "before": before?.json ?? .null, "after": after?.json ?? .null,
+        ]
+    }
+}
+
+extension TopologyDifference.Value {
+    fileprivate var json: JSONValue {
+        switch self {
+        case .text(let text): .string(text)
+        case .number(let number): JSONValue(number)
+        }
     }
 }
