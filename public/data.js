@@ -2,6 +2,9 @@
 
 const TIMEOUT_MS = 3000;
 
+/** After so long a poll looks again whether it is wanted. */
+const UNWANTED_MS = 300;
+
 /** Clocks: the page's monotonic one for elapsed time, the server's for everything that was observed. */
 export const known = {
   self: null, sync: null, drift: null, links: null, namespaces: null, trouble: null, caller: null,
@@ -59,7 +62,7 @@ export function poll(path, every, take, after) {
     if (asking) return;
     const asked = path();
     if (asked == null) {
-      timer = setTimeout(once, every);
+      timer = setTimeout(once, Math.min(every, UNWANTED_MS));
       return;
     }
     asking = true;

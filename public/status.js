@@ -84,6 +84,9 @@ byId("logout").addEventListener("click", logOut);
 
 // ---- Asking ----
 
+// The server knew already whether a token is needed.
+known.unauthorized = !byId("token").hidden;
+
 const admitted = (path) => () => known.unauthorized ? null : path;
 const shown = (tab, path) => () => isShown(tab) && !document.hidden && !known.unauthorized ? path : null;
 const asking = {

@@ -161,12 +161,24 @@ function fillRow(row, item, now, actions) {
   hint(cell("bytes"), `${words.count(item.bytes)} bytes`);
   say(cell("reads"), words.perSecond(item.reads_per_second));
   say(cell("writes"), words.perSecond(item.writes_per_second));
+  hint(cell("reads"), rateLimit(item));
+  hint(cell("writes"), rateLimit(item));
   say(cell("last"), words.ago(item.last_write_at, now));
   hint(cell("last"), item.last_write_at);
   const use = quotaUse(item);
   redraw(cell("quota"), [use, item.quota_keys, item.quota_bytes], () => use == null ? [make("span", "muted", null, "none")] : [meter(item, use)]);
   const buttons = actions(item);
   redraw(cell("do"), buttons.made, buttons.make);
+}
+
+function rateLimit(item) {
+  return item.max_requests_per_second == null ? null : `at most ${words.count(item.max_requests_per_second)} requests per second`;
+}
+
+function softLimits(item) {
+  const limits = [item.soft_quota_keys != null && `${words.count(item.soft_quota_keys)} keys`,
+    item.soft_quota_bytes != null && words.bytes(item.soft_quota_bytes)].filter(Boolean);
+  return limits.length ? `; warned of at ${limits.join(" and ")}` : "";
 }
 
 function meter(item, use) {
@@ -176,7 +188,7 @@ function meter(item, use) {
   bar.optimum = 0;
   bar.value = Math.min(1, use);
   const limits = [item.quota_keys != null && `${words.count(item.quota_keys)} keys`, item.quota_bytes != null && words.bytes(item.quota_bytes)];
-  const text = `${Math.floor(use * 100)} % of ${limits.filter(Boolean).join(" and ")}`;
+  const text = `${Math.floor(use * 100)} % of ${limits.filter(Boolean).join(" and ")}${softLimits(item)}`;
   bar.setAttribute("aria-label", text);
   const whole = make("span", "use");
   whole.append(bar, make("span", null, null, `${Math.floor(use * 100)} %`));

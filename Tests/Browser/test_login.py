@@ -47,6 +47,9 @@ def test_without_a_session_there_is_a_form_and_no_data(page, node):
     assert not page.find_element(By.ID, "logout").is_displayed()
     served = requests.get(node.url + "/", timeout=5).text
     assert "n1" not in served and node.admin["id"] not in served
+    assert "Log in: this node tells its state to those with a token." in served
+    # A token in a header is no way in: it could be guessed at without being counted.
+    assert "n1" not in requests.get(node.url + "/", headers=node.headers, timeout=5).text
 
 
 def test_a_wrong_token_is_refused_in_words(page, node):
@@ -64,6 +67,8 @@ def test_a_session_shows_the_data_until_it_is_ended(page, node):
     cookie = page.get_cookie("convoy_n1")
     assert cookie["httpOnly"] and cookie["sameSite"] == "Strict" and cookie["path"] == "/"
     assert node.admin["token"] not in cookie["value"]
+    # With it the server renders the state.
+    assert "All is well: n1 accepts writes" in requests.get(node.url, cookies={"convoy_n1": cookie["value"]}, timeout=5).text
     # No script can read it, and the token is kept nowhere.
     assert read(page, "document.cookie") == ""
     assert read(page, "localStorage.length + sessionStorage.length") == 0
@@ -87,7 +92,10 @@ def test_a_session_ends_with_its_token(page, node):
         f"{node.url}/v1/tokens", json={"scopes": ["cluster:read"]}, headers=node.headers, timeout=5).json()
     log_in(page, made["token"])
     until_sentence(page, r"^All is well: n1 accepts writes")
-    # It may do what its token may, and no more.
+    # It may do what its token may, and no more: nothing is offered that would be refused.
+    until(lambda: page.find_element(By.ID, "logout").is_displayed(), lambda: body_text(page))
+    assert not page.find_element(By.ID, "add-node").is_displayed()
+    assert page.find_elements(By.CSS_SELECTOR, "#nodes button, #namespaces button") == []
     status = page.execute_async_script(
         "const done = arguments[0]; fetch('/v1/barriers', {method: 'POST'}).then(answer => done(answer.status));")
     assert status == 403

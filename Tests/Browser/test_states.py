@@ -84,6 +84,12 @@ def test_healthy(browser, cluster):
     until(lambda: page.find_elements(By.CSS_SELECTOR, "#plots svg"), lambda: text_of(page, "#plots"))
     until(lambda: "add-node n3" in text_of(page, "#operations"), lambda: text_of(page, "#operations"))
     shoot(page, "healthy")
+    # What is plotted, each node tells of itself.
+    own = requests.get(f"{n1.url}/v1/nodes/n1/measurements", timeout=5).json()
+    assert own["node"] == "n1" and len(own["measured_at"]) == len(own["log_bytes"]) >= 1
+    other = requests.get(f"{n1.url}/v1/nodes/n2/measurements", timeout=5)
+    assert other.status_code == 409 and other.json()["code"] == "not-this-node"
+    assert requests.get(f"{n1.url}/v1/nodes/nobody/measurements", timeout=5).status_code == 404
     assert console_errors(page) == []
     # Any node shows the whole, and says what it has from others.
     page = open_page(browser, n3)
@@ -224,6 +230,7 @@ def test_a_link_that_nobody_configured(browser, cluster):
               lambda: (tree(page, "running"), tree(page, "configured")), 20)
         until(lambda: "Configured: replica of n2. Running: replica of n1." in text_of(page, "#nodes"), lambda: text_of(page, "#nodes"))
         until(lambda: "n3" in text_of(page, "#drift"), lambda: text_of(page, "#drift"))
+        assert_first_view_agrees(page, n1)
         shoot(page, "orphan-link")
     finally:
         n2.start()

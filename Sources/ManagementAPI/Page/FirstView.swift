@@ -10,6 +10,12 @@ struct FirstView {
     /// Markup by place; every text in it is escaped.
     let values: [String: String]
 
+    /// For who has to log in.
+    static let closed = [
+        "level": "warn", "symbol": "!", "token": "", "data": "hidden",
+        "sentence": "Log in: this node tells its state to those with a token.",
+    ]
+
     /// As NAMESPACES_PER_PAGE in tenants.js.
     static let namespacesMax = 25
     /// As ROWS_AT_FIRST in nodes.js.

@@ -7,17 +7,22 @@ enum PageResource {
         Route(.get, "/page/{file}", .open, file),
     ]
 
-    /// With the state for whoever may read it, so that it can be read without a script; else empty.
+    /// With the state for whoever may read it, so that it can be read without a script; else a form to log
+    /// in, and no data.
     private static func index(_ call: Call) throws(Problem) -> Route.Outcome {
-        guard mayRead(call) else { return .response(try call.api.page.answer([:])) }
-        return .response(try call.api.page.answer(FirstView(of: call.node).values))
+        .response(try call.api.page.answer(values(call)))
     }
 
-    /// By a session, or because no token is needed yet. Tokens in a header are for the API: here a wrong
+    /// A session lets in, or that no token is needed yet. Tokens in a header are for the API: here a wrong
     /// one could be tried without being counted.
-    private static func mayRead(_ call: Call) -> Bool {
-        guard call.head.header("Authorization") == nil else { return false }
-        return (try? call.api.gate().admit(call.head, to: .clusterRead, namespace: nil)) != nil
+    private static func values(_ call: Call) -> [String: String] {
+        guard call.head.header("Authorization") == nil else { return FirstView.closed }
+        do throws(Problem) {
+            _ = try call.api.gate().admit(call.head, to: .clusterRead, namespace: nil)
+            return FirstView(of: call.node).values
+        } catch {
+            return error.status == 401 ? FirstView.closed : [:]
+        }
     }
 
     private static func file(_ call: Call) throws(Problem) -> Route.Outcome {

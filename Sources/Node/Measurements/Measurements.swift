@@ -15,9 +15,12 @@ public final class Measurements: Sendable {
         var counted: (RequestCounts, at: MonotonicTime)?
     }
 
-    /// Has requests counted by whoever serves them.
+    /// Has requests counted by whoever serves them, from now on.
     public func countRequests(_ counter: @escaping @Sendable () -> RequestCounts) {
-        state.withLock { $0.counter = counter }
+        state.withLock {
+            $0.counter = counter
+            $0.counted = (RequestCounts(reads: 0, writes: 0), .now())
+        }
     }
 
     public var now: MeasurementRing { state.withLock { $0.ring } }
