@@ -1,7 +1,8 @@
 // Changes: each is shown as a plan with its risks before it is made, and as a command.
 
-import { button, byId, make, redraw, say } from "./dom.js";
+import * as changes from "./changes.js";
 import { ask, known, may } from "./data.js";
+import { button, byId, make, redraw, say } from "./dom.js";
 import * as words from "./words.js";
 
 const PLAN_TIMEOUT_MS = 10000;
@@ -13,64 +14,14 @@ let open = null;
 let typing = null;
 let changed = () => {};
 
-// ---- Which there are. Each is { title, what, method, path, body(fields), at, scope, … } ----
-
-function primaryName() {
-  return known.sync?.primary ?? null;
-}
-
-const switchOver = (node) => ({
-  title: `Switch over to ${node}`, go: "Switch over", scope: "topology:write", at: primaryName(),
-  what: `${node} becomes primary as planned. Nothing is lost; writes wait for a moment.`,
-  method: "POST", path: "/v1/topology/switchover", body: () => ({ from: primaryName(), to: node }),
-});
-const failOver = (node) => ({
-  title: `Fail over to ${node}`, go: "Fail over", scope: "topology:force", at: node, name: node,
-  what: `${node} takes over although the primary does not answer. What only the old primary has may be lost.`,
-  method: "POST", path: "/v1/topology/failover",
-  fields: [{ name: "reason", label: "Why", required: true },
-    { name: "accept_data_loss", label: "Accept that data may be lost", type: "checkbox" }],
-  body: ({ reason, accept_data_loss: accepts }) => ({ to: node, reason: reason || "…", ...accepts ? { accept_data_loss: true } : {} }),
-});
-const resync = (node) => ({
-  title: `Resync ${node}`, go: "Resync", scope: "topology:write", at: primaryName(), name: node,
-  what: `${node} starts over with a full sync, and replaces what it has.`,
-  method: "POST", path: `/v1/nodes/${encodeURIComponent(node)}/resync`,
-});
-const remove = (node) => ({
-  title: `Remove ${node}`, go: "Remove", scope: "topology:write", at: primaryName(), name: node,
-  what: `${node} goes out of the topology and follows nobody any more. Its data stays on its disk.`,
-  method: "DELETE", path: `/v1/nodes/${encodeURIComponent(node)}`,
-});
-const addNode = () => ({
-  title: "Add a node", go: "Add", scope: "topology:write", at: primaryName(),
-  what: "A node that runs somewhere joins as a replica, and begins with a full sync.",
-  method: "POST", path: "/v1/nodes",
-  fields: [{ name: "address", label: "Its address, as http://host:port", required: true },
-    { name: "upstream", label: "Follows (empty: the primary)" },
-    { name: "discard_data", label: "Let it give up data that it has", type: "checkbox" }],
-  body: ({ address, upstream, discard_data: discards }) =>
-    ({ address, ...upstream ? { upstream } : {}, ...discards ? { discard_data: true } : {} }),
-});
-const flush = (item) => ({
-  title: `Flush ${item.name}`, go: "Flush", scope: "namespaces:write", at: primaryName(), name: item.name,
-  what: "All keys of the namespace are removed, at once and on every node. This cannot be undone.",
-  method: "POST", path: `/v1/namespaces/${encodeURIComponent(item.name)}/flush`,
-  plan: { steps: [{ detail: "one entry, on every node" }], blockers: [], risks: [{ code: "data-loss",
-    detail: `${words.counted(item.keys, "key", "keys")}, ${words.bytes(item.bytes)}, are gone` }] },
-});
-const cancel = (operation) => ({
-  title: `Cancel ${operation.type} of ${operation.node}`, go: "Cancel it", scope: "topology:write", at: primaryName(),
-  what: "The operation ends where it is, as far as that is possible.",
-  method: "POST", path: `/v1/operations/${encodeURIComponent(operation.id)}/cancel`,
-  plan: { steps: [{ detail: "the operation stops before its next step" }], risks: [], blockers: [] },
-});
-
 /** The buttons of a node: { made, make }, where `made` tells when they have to be made anew. */
 export function nodeActions(node) {
   const isReplica = node.configured?.role === "replica";
   const list = [];
-  if (isReplica) list.push(["Switch over", switchOver], ["Fail over", failOver], ["Resync", resync], ["Remove", remove]);
+  if (isReplica) {
+    list.push(["Switch over", changes.switchOver], ["Fail over", changes.failOver], ["Resync", changes.resync],
+      ["Remove", changes.remove]);
+  }
   const allowed = list.filter(([, action]) => may(action(node.name).scope));
   return { made: [node.name, allowed.map(([text]) => text)], make: () => allowed.length === 0 ? [] : [menu(node.name, allowed)] };
 }
@@ -85,19 +36,20 @@ export function namespaceActions(item) {
   const allowed = may("namespaces:write");
   return { made: [allowed, item.name], make: () => {
     if (!allowed) return [];
-    const flushes = button("Flush…", "small", () => show(flush(known.namespaces?.items.find(({ name }) => name === item.name) ?? item)));
+    const latest = () => known.namespaces?.items.find(({ name }) => name === item.name) ?? item;
+    const flushes = button("Flush…", "small", () => show(changes.flush(latest())));
     flushes.setAttribute("aria-label", `Flush ${item.name}…`);
     return [flushes];
   } };
 }
 
-export const operationActions = { cancel: (operation) => show(cancel(operation)) };
+export const operationActions = { cancel: (operation) => show(changes.cancel(operation)) };
 
 // ---- The dialog ----
 
 export function startActions(whenChanged) {
   changed = whenChanged;
-  byId("add-node").addEventListener("click", () => show(addNode()));
+  byId("add-node").addEventListener("click", () => show(changes.addNode()));
   byId("action-close").addEventListener("click", () => byId("action").close());
   byId("action-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -287,17 +239,12 @@ async function go() {
 
 // ---- As a command ----
 
-/** Quoted for a shell. Pure. */
-export function quoted(text) {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
 /** The change as a command; the token is named, not shown. */
 function curl(action) {
   const [path, { body }] = request(action, false);
   const base = (action.at !== known.self?.name ? addressOf(action.at) : null) ?? location.origin;
-  return [`curl -X ${action.method} ${quoted(base + path)}`, '-H "Authorization: Bearer $CONVOY_TOKEN"',
-    ...body ? ["-H 'Content-Type: application/json'", `-d ${quoted(body)}`] : []].join(" \\\n  ");
+  return [`curl -X ${action.method} ${changes.quoted(base + path)}`, '-H "Authorization: Bearer $CONVOY_TOKEN"',
+    ...body ? ["-H 'Content-Type: application/json'", `-d ${changes.quoted(body)}`] : []].join(" \\\n  ");
 }
 
 async function copy() {

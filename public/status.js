@@ -6,9 +6,11 @@ import { ask, known, poll, takeIf200, takeMeasured, takeSync, view } from "./dat
 import { byId, say } from "./dom.js";
 import { drawHistory, EVENTS_MAX, isShown, startTabs } from "./history.js";
 import { drawPlots } from "./measured.js";
-import { drawFacts, drawNodes, drawShape, drawVerdict, toggleAll } from "./nodes.js";
+import { drawNodes, drawShape, toggleAll } from "./nodes.js";
+import { makesAllOld, problems } from "./problems.js";
 import { follow } from "./stream.js";
 import { drawTenants, namespacesPath, scan, search, takeNamespaces, toFirstPage, toNextPage } from "./tenants.js";
+import { drawFacts, drawVerdict } from "./verdict.js";
 import * as words from "./words.js";
 
 // ---- Drawing ----
@@ -26,8 +28,8 @@ function drawNow() {
   waiting = false;
   const began = performance.now();
   const now = view();
-  const all = words.problems(now);
-  byId("data").classList.toggle("old", words.makesAllOld(all[0]));
+  const all = problems(now);
+  byId("data").classList.toggle("old", makesAllOld(all[0]));
   byId("data").hidden = now.unauthorized;
   byId("token").hidden = !now.unauthorized;
   byId("logout").hidden = now.unauthorized || (known.caller?.kind ?? "anonymous") === "anonymous";
@@ -127,7 +129,7 @@ startTabs(() => {
   draw();
 });
 startActions(askAll);
-scan(ask);
+const scanAgain = scan(ask);
 
 // Ages go on while nothing is answered.
 setInterval(draw, 500);
@@ -159,6 +161,7 @@ follow("/v1/events", {
   take: (event) => {
     remember(event);
     for (const name of ["sync", ...NAMED[event.data.kind] ?? []]) asking[name]();
+    if (event.data.kind === "namespace") scanAgain();
   },
   began: readEarlier,
   missed: () => {

@@ -214,35 +214,49 @@ const SCAN_PAUSE_MS = 400;
 const SCAN_AGAIN_MS = 5000;
 const SCAN_AGAIN_MANY_MS = 60000;
 
-/** Reads all namespaces, page after page with pauses, and keeps those in trouble; then begins anew. */
+/**
+ * Reads all namespaces, page after page with pauses, and keeps those in trouble; then begins anew. Returns what begins
+ * at once, unless they are many.
+ */
 export function scan(ask) {
+  let timer = null;
+  let running = false;
+  let many = false;
   let token = null;
   let found = [];
   async function next() {
+    clearTimeout(timer);
+    if (running) return;
+    running = true;
     let pause = SCAN_AGAIN_MS;
     try {
       if (!known.unauthorized && !document.hidden) {
         const query = new URLSearchParams({ page_size: SCAN_PAGE });
         if (token != null) query.set("page_token", token);
         const answer = await ask(`/v1/namespaces?${query}`);
-        const body = answer.status === 200 ? answer.body : null;
-        const many = token != null;
-        if (body) found.push(...body.items.filter((item) => troubleOf(item) != null).slice(0, TROUBLED_MAX));
-        token = body?.next_page_token ?? null;
-        if (body && token == null) {
-          known.trouble = found.slice(0, TROUBLED_MAX);
-          pause = many ? SCAN_AGAIN_MANY_MS : SCAN_AGAIN_MS;
-        } else if (body) {
-          if (found.length > (known.trouble?.length ?? 0)) known.trouble = found.slice(0, TROUBLED_MAX);
-          pause = SCAN_PAUSE_MS;
-        }
-        if (token == null) found = [];
+        pause = answer.status === 200 ? take(answer.body) : SCAN_AGAIN_MS;
       }
     } catch {
       token = null;
       found = [];
     }
-    setTimeout(next, pause);
+    running = false;
+    timer = setTimeout(next, pause);
+  }
+  /** One page of them. Returns the pause before the next. */
+  function take(body) {
+    found.push(...body.items.filter((item) => troubleOf(item) != null).slice(0, TROUBLED_MAX));
+    const isLast = body.next_page_token == null;
+    many = token != null || !isLast;
+    token = body.next_page_token;
+    // What was found before stands until as much is found again.
+    if (isLast || found.length > (known.trouble?.length ?? 0)) known.trouble = found.slice(0, TROUBLED_MAX);
+    if (!isLast) return SCAN_PAUSE_MS;
+    found = [];
+    return many ? SCAN_AGAIN_MANY_MS : SCAN_AGAIN_MS;
   }
   next();
+  return () => {
+    if (!many) next();
+  };
 }

@@ -4,7 +4,6 @@ CONVOY_BINARY             the built `convoy`; without it everything is skipped
 CHROMIUM, CHROMEDRIVER    where they are, if not on the PATH
 """
 
-import json
 import re
 
 import pytest
@@ -14,7 +13,6 @@ from selenium.webdriver.common.by import By
 from pages import (PHONE, WIDE, console_errors, node_row, open_page, read, sentence, set_scheme, set_size,
                    until, until_sentence)
 from running_node import BINARY, RunningNode
-from sentences import SENTENCES
 from stub import PUBLIC
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set")
@@ -155,16 +153,6 @@ def test_the_page_says_at_once_that_the_server_is_gone_and_recovers(page, node):
     node.start()
     until_sentence(page, r"^All is well: n1 accepts writes", 20)
     assert "old" not in page.find_element(By.ID, "data").get_attribute("class").split()
-
-
-@pytest.mark.parametrize("name", SENTENCES)
-def test_the_worst_problem_comes_first(page, name):
-    view, expected = SENTENCES[name]
-    found = page.execute_async_script("""
-        const [view, done] = arguments;
-        import("/page/words.js").then(words => done(words.problems(JSON.parse(view))), error => done(String(error)));
-    """, json.dumps(view))
-    assert [problem["text"] for problem in found] == expected
 
 
 def test_the_page_is_small_and_has_no_way_to_make_markup_of_data():

@@ -4,7 +4,7 @@ import Platform
 import Topology
 
 /// The one sentence of the page's head, as the server says it before the script runs: the worst that is
-/// wrong, or that all is well. The same sentences as in `problems` of public/words.js, in the same order;
+/// wrong, or that all is well. The same sentences as in `problems` of public/problems.js, in the same order;
 /// the browser's tests compare them. Pure.
 struct Verdict: Equatable {
     enum Level: String, Comparable {

@@ -1,0 +1,116 @@
+"""The page's pure functions, each by itself: what they make of what the API says."""
+
+import json
+
+import pytest
+
+from pages import open_page
+from sentences import SENTENCES
+from states import answers_of, document, node, trouble
+from stub import StubNode
+
+
+@pytest.fixture(scope="module")
+def page(browser):
+    with StubNode(answers_of(trouble)) as stub:
+        yield open_page(browser, stub)
+
+
+def call(page, module, function, *arguments):
+    found = page.execute_async_script("""
+        const [module, name, given, done] = arguments;
+        import(`/page/${module}.js`).then(module => done({value: module[name](...JSON.parse(given))}))
+            .catch(error => done({error: String(error)}));
+    """, module, function, json.dumps(arguments))
+    assert "error" not in found, found
+    return found["value"]
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_the_worst_problem_comes_first(page, name):
+    view, expected = SENTENCES[name]
+    assert [problem["text"] for problem in call(page, "problems", "problems", view)] == expected
+
+
+@pytest.mark.parametrize("value, expected", [
+    (0, 1), (0.3, 0.5), (1, 1), (1.01, 2), (4, 5), (7, 10), (120, 200), (999_999, 1_000_000)])
+def test_an_axis_has_round_steps(page, value, expected):
+    assert call(page, "plots", "nice", value) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("block, expected", [
+    ("id: 1-2\ndata: {}", {"event": "message", "id": "1-2", "data": "{}"}),
+    ("retry: 1000\nid: 1-2", {"event": "message", "id": "1-2", "data": None}),
+    (": beat", {"event": "message", "id": None, "data": None}),
+    ("event: reset\ndata: a\ndata: b", {"event": "reset", "id": None, "data": "a\nb"})])
+def test_a_block_of_a_stream_is_read(page, block, expected):
+    assert call(page, "stream", "parse", block) == expected
+
+
+@pytest.mark.parametrize("newer, older, expected", [
+    (document(2, ("n2", "n1")), document(1), ["+ n2, follows n1"]),
+    (document(2), document(1, ("n2", "n1")), ["− n2"]),
+    (document(2, ("n2", "n1"), ("n3", "n2")), document(1, ("n2", "n1"), ("n3", "n1")), ["n3: follows n1 → n2"]),
+    (document(2, min_in_sync_replicas=1, primary="n2"), document(1), ["primary: n1 → n2", "min_in_sync_replicas: 0 → 1"]),
+    (document(2), document(1), ["the same content"]),
+    (document(1), None, ["founded with n1"])])
+def test_what_a_generation_changes_is_said(page, newer, older, expected):
+    assert call(page, "history", "differences", newer, older) == expected
+
+
+def namespace(**changes):
+    return {"name": "shop", "keys": 5, "bytes": 50, "quota_keys": None, "quota_bytes": None, "read_only": False} | changes
+
+
+@pytest.mark.parametrize("item, expected", [
+    (namespace(), None),
+    (namespace(quota_keys=10), None),
+    (namespace(quota_keys=6), "83 % of its quota"),
+    (namespace(quota_keys=5, read_only=True), "read-only, quota used up"),
+    (namespace(quota_keys=100, quota_bytes=51), "98 % of its quota"),
+    (namespace(quota_keys=0), "quota used up"),
+    (namespace(soft_quota_keys=4, quota_keys=10), "over its soft quota"),
+    (namespace(soft_quota_bytes=51), None)])
+def test_a_namespace_in_trouble_says_why(page, item, expected):
+    assert call(page, "tenants", "troubleOf", item) == expected
+
+
+def test_what_a_node_has_of_the_catalog_is_never_guessed(page):
+    now = 4_000_000_000_000
+    primary = node("n1", "serving", observed_at="2096-10-02T07:06:39.500Z")
+
+    def held(**changes):
+        fresh = {"observed_at": "2096-10-02T07:06:39.500Z"} | changes
+        return call(page, "tenants", "heldBy", node("n2", **fresh), primary, now)["word"]
+
+    assert held() == "same"
+    assert held(catalog={"namespaces": 18, "digest": "bb" * 16, "index": 119_002}) == "differs"
+    assert held(catalog={"namespaces": 18, "digest": "bb" * 16, "index": 119_000}) == "as of 119,000"
+    assert held(catalog=None) == "nothing yet"
+    assert held(observed_at="2096-10-02T07:00:00.000Z") == "not heard"
+
+
+@pytest.mark.parametrize("text, expected", [("plain", "'plain'"), ("it's $(rm)", "'it'\\''s $(rm)'"), ('{"a":"b"}', "'{\"a\":\"b\"}'")])
+def test_a_command_is_quoted_for_the_shell(page, text, expected):
+    assert call(page, "changes", "quoted", text) == expected
+
+
+def test_a_tree_in_a_circle_is_drawn_and_each_node_once(page):
+    rows = [{"name": "a", "parent": "b"}, {"name": "b", "parent": "a"}, {"name": "c", "parent": None},
+            {"name": "d", "parent": "c"}, {"name": "e", "parent": "d"}]
+    drawn = call(page, "tree", "inOrder", rows)
+    assert [(row["name"], row["depth"]) for row in drawn] == [("c", 0), ("d", 1), ("e", 2), ("a", 0), ("b", 1)]
+
+
+def test_a_link_without_a_node_is_in_both_halves(page):
+    link = {"source": "n1", "replica": "n9", "configured": False, "state": "streaming", "since": "2096-10-02T07:06:30.000Z"}
+    sync = {"nodes": [node("n1", "serving", observed_at="2096-10-02T07:06:39.500Z")]}
+    both = page.execute_async_script("""
+        const [state, done] = arguments;
+        import("/page/tree.js").then(tree => done(tree.halves(JSON.parse(state))));
+    """, json.dumps({"sync": sync, "links": {"items": [link]}, "now": 4_000_000_000_000}))
+    running = {row["name"]: row for row in both["running"]}
+    configured = {row["name"]: row for row in both["configured"]}
+    assert running["n9"]["parent"] == "n1" and running["n9"]["text"] == "link streaming for 10 s, not configured"
+    assert configured["n9"]["text"] == "not in the topology"
+    assert running["n9"]["mark"] and configured["n9"]["mark"]

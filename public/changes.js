@@ -1,0 +1,62 @@
+// The changes that the page can ask for. Each is { title, go, what, scope, at, method, path, body(fields), … }: `at` is the
+// node that it is sent to; `name` is what has to be typed first, where it destroys; `fields` are what it asks for; `plan`
+// stands in for one where the API makes none.
+
+import { known } from "./data.js";
+import * as words from "./words.js";
+
+function primaryName() {
+  return known.sync?.primary ?? null;
+}
+
+export const switchOver = (node) => ({
+  title: `Switch over to ${node}`, go: "Switch over", scope: "topology:write", at: primaryName(),
+  what: `${node} becomes primary as planned. Nothing is lost; writes wait for a moment.`,
+  method: "POST", path: "/v1/topology/switchover", body: () => ({ from: primaryName(), to: node }),
+});
+export const failOver = (node) => ({
+  title: `Fail over to ${node}`, go: "Fail over", scope: "topology:force", at: node, name: node,
+  what: `${node} takes over although the primary does not answer. What only the old primary has may be lost.`,
+  method: "POST", path: "/v1/topology/failover",
+  fields: [{ name: "reason", label: "Why", required: true },
+    { name: "accept_data_loss", label: "Accept that data may be lost", type: "checkbox" }],
+  body: ({ reason, accept_data_loss: accepts }) => ({ to: node, reason: reason || "…", ...accepts ? { accept_data_loss: true } : {} }),
+});
+export const resync = (node) => ({
+  title: `Resync ${node}`, go: "Resync", scope: "topology:write", at: primaryName(), name: node,
+  what: `${node} starts over with a full sync, and replaces what it has.`,
+  method: "POST", path: `/v1/nodes/${encodeURIComponent(node)}/resync`,
+});
+export const remove = (node) => ({
+  title: `Remove ${node}`, go: "Remove", scope: "topology:write", at: primaryName(), name: node,
+  what: `${node} goes out of the topology and follows nobody any more. Its data stays on its disk.`,
+  method: "DELETE", path: `/v1/nodes/${encodeURIComponent(node)}`,
+});
+export const addNode = () => ({
+  title: "Add a node", go: "Add", scope: "topology:write", at: primaryName(),
+  what: "A node that runs somewhere joins as a replica, and begins with a full sync.",
+  method: "POST", path: "/v1/nodes",
+  fields: [{ name: "address", label: "Its address, as http://host:port", required: true },
+    { name: "upstream", label: "Follows (empty: the primary)" },
+    { name: "discard_data", label: "Let it give up data that it has", type: "checkbox" }],
+  body: ({ address, upstream, discard_data: discards }) =>
+    ({ address, ...upstream ? { upstream } : {}, ...discards ? { discard_data: true } : {} }),
+});
+export const flush = (item) => ({
+  title: `Flush ${item.name}`, go: "Flush", scope: "namespaces:write", at: primaryName(), name: item.name,
+  what: "All keys of the namespace are removed, at once and on every node. This cannot be undone.",
+  method: "POST", path: `/v1/namespaces/${encodeURIComponent(item.name)}/flush`,
+  plan: { steps: [{ detail: "one entry, on every node" }], blockers: [], risks: [{ code: "data-loss",
+    detail: `${words.counted(item.keys, "key", "keys")}, ${words.bytes(item.bytes)}, are gone` }] },
+});
+export const cancel = (operation) => ({
+  title: `Cancel ${operation.type} of ${operation.node}`, go: "Cancel it", scope: "topology:write", at: primaryName(),
+  what: "The operation ends where it is, as far as that is possible.",
+  method: "POST", path: `/v1/operations/${encodeURIComponent(operation.id)}/cancel`,
+  plan: { steps: [{ detail: "the operation stops before its next step" }], risks: [], blockers: [] },
+});
+
+/** Quoted for a shell. Pure. */
+export function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
