@@ -73,9 +73,21 @@ public struct Token: Sendable {
     static func randomText(
         _ count: Int, _ generator: inout SystemRandomNumberGenerator
     ) -> String {
-        let bytes = (0..<count).map { _ in alphabet[Int.random(in: 0..<62, using: &generator)] }
+        // Each draw asks the system, and ten thousand namespaces are made in one request: ten letters
+        // come of one number, all texts being equally likely.
+        var bytes: [UInt8] = []
+        while bytes.count < count {
+            var number = UInt64.random(in: 0..<tenLetters, using: &generator)
+            for _ in 0..<min(10, count - bytes.count) {
+                bytes.append(alphabet[Int(number % 62)])
+                number /= 62
+            }
+        }
         return String(decoding: bytes, as: UTF8.self)
     }
+
+    /// 62 to the power of 10.
+    private static let tenLetters: UInt64 = 839_299_365_868_340_224
 
     private static func checksum(of body: String) -> String {
         var number: UInt64 = 0
