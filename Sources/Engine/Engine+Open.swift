@@ -112,9 +112,12 @@ extension Engine {
             database, from: [KeyPrefix.counters], to: Key.end(ofPrefix: [KeyPrefix.counters]))
         while iterator.isValid {
             guard let id = NamespaceID(encoded: Array(iterator.key.dropFirst())),
-                let usage = Usage(decoding: iterator.value)
+                let stored = StoredCounters(decoding: iterator.value)
             else { throw EngineError.damaged("a namespace's counters cannot be read") }
-            catalog.namespaces[id]?.usage.set(usage)
+            if let namespace = catalog.namespaces[id] {
+                namespace.usage.set(stored.usage, lastWriteAt: stored.lastWriteAt)
+                namespace.noteSoftQuotas()
+            }
             iterator.next()
         }
         try iterator.checkFailure()

@@ -88,14 +88,16 @@ public final class Engine: Sendable {
     private func publish(_ transition: StateTransition) {
         let state = EngineState(header: transition.header, catalog: transition.catalog)
         for (namespace, usage) in transition.usages {
-            state.catalog.namespaces[namespace]?.usage.set(usage)
+            state.catalog.namespaces[namespace]?.usage.set(
+                usage, lastWriteAt: transition.writtenAt[namespace])
         }
+        let differences = transition.differences + softQuotaDifferences(transition)
         clock.withLock { $0.advance(to: state.header.time, at: .now()) }
         published.withLock { $0 = state }
         noteDead(transition.dead)
         for observer in observers.withLock({ $0 }) { observer(state) }
-        guard !transition.differences.isEmpty else { return }
-        for listener in listeners.withLock({ $0 }) { listener(transition.differences) }
+        guard !differences.isEmpty else { return }
+        for listener in listeners.withLock({ $0 }) { listener(differences) }
     }
 
     func beginCommitting() {

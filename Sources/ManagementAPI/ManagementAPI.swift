@@ -40,6 +40,8 @@ public final class ManagementAPI: Sendable {
     let heldSince = HeldConditions()
     let streams = EventStreams()
     private let inFlight = Atomic(0)
+    /// Turned away by the limit of their namespace.
+    let requestsLimited = Atomic<UInt64>(0)
     let peerGate: PeerGate
     let tokenUse = TokenUse()
     let admissions = AdmissionWatch()
@@ -101,6 +103,7 @@ public final class ManagementAPI: Sendable {
         var place = counters.count - 1
         do throws(Problem) {
             let admission = try admission(of: head, router, &place)
+            try countTraffic(of: admission)
             if case .stream = admission.route.body { return .stream }
             return .collect(bytesMax: admission.route.body.bytesMax)
         } catch {
@@ -137,6 +140,26 @@ public final class ManagementAPI: Sendable {
         return Admission(
             route: route, parameters: parameters, query: query, redirects: redirects,
             caller: caller)
+    }
+
+    /// Counts a request to a namespace's data, and turns it away when there are too many. One that
+    /// is turned away is not counted. What is of no namespace that exists goes on to be told so.
+    private func countTraffic(
+        of admission: Admission, at now: MonotonicTime = .now()
+    ) throws(Problem) {
+        let kind = admission.route.traffic
+        guard kind != .none, let text = admission.parameters.first(where: { $0.name == "ns" }),
+            let name = NamespaceName(rawValue: text.value),
+            let namespace = node.engine?.state.catalog.namespace(named: name)
+        else { return }
+        let traffic = namespace.traffic
+        if let limit = namespace.record.requestsPerSecondMax,
+            let wait = traffic.admit(limit: limit, at: now)
+        {
+            requestsLimited.add(1, ordering: .relaxed)
+            throw .tooManyRequests(to: name.rawValue, limit: limit, wait: wait)
+        }
+        if kind == .read { traffic.countRead(at: now) } else { traffic.countWrite(at: now) }
     }
 
     private func resolve(
@@ -208,6 +231,8 @@ public final class ManagementAPI: Sendable {
         var place = counters.count - 1
         do throws(Problem) {
             let admission = try admission(of: request.head, router, &place)
+            // With a body it was counted before that came.
+            if !request.head.hasBody { try countTraffic(of: admission, at: began) }
             let call = Call(
                 api: self, request: request, route: admission.route,
                 parameters: admission.parameters, query: admission.query,

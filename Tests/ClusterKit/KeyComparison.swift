@@ -49,7 +49,8 @@ public struct KeyComparison: Sendable {
         let values = try first.client.values(of: listed.map(\.key), in: name, threads: threads)
         for other in nodes.dropFirst() {
             let answer = try other.client.get(Path.namespace(name)).expecting(200).json
-            compare("\(name)", summary, answer, other)
+            compare(
+                "\(name)", TestClient.replicated(summary), TestClient.replicated(answer), other)
             let otherListed = try other.client.listKeys(in: name)
             guard otherListed == listed else {
                 differences.append(

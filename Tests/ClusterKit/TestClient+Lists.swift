@@ -19,6 +19,13 @@ extension TestClient {
         return items
     }
 
+    /// What is the same of a namespace on every node: not how often a node itself is asked for it.
+    public static func replicated(_ namespace: JSONValue) -> JSONValue {
+        var members = namespace.objectValue ?? JSONObject()
+        for name in ["reads_per_second", "writes_per_second"] { members[name] = nil }
+        return .object(members)
+    }
+
     public func namespaceNames() throws -> [String] {
         try list("/v1/namespaces").compactMap { $0["name"]?.stringValue }
     }

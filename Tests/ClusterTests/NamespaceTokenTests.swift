@@ -99,4 +99,85 @@ import Testing
         }
         #expect(try client.with(token: token).get(Path.key("k", in: "alpha")).status == 200)
     }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a namespace's tokens outlive a rename, a full sync and a new primary, and end with it`()
+        throws
+    {
+        let cluster = try TestCluster()
+        let primary = cluster.primary.client
+        let first = try primary.createNamespace("alpha")
+        func make(_ scope: String, seconds: Int? = nil) throws -> (id: String, token: String) {
+            let made = try primary.post(
+                "/v1/namespaces/alpha/tokens",
+                [
+                    "scopes": [.string(scope)],
+                    "expires_in_seconds": seconds.map { JSONValue($0) } ?? 86_400,
+                ]
+            ).expecting(201)
+            return (
+                try #require(made["id"]?.stringValue), try #require(made["token"]?.stringValue)
+            )
+        }
+        let (reader, writer, admin) = (try make("read"), try make("write"), try make("admin"))
+        let short = try make("read", seconds: 1)
+        let shortAgain = primary.with(token: short.token)
+        _ = try primary.ask("PATCH", "/v1/namespaces/alpha", json: ["name": "beta"]).expecting(200)
+        let rotated = try primary.post(
+            "/v1/namespaces/beta/tokens/\(reader.id)/rotate", ["grace_seconds": 600]
+        ).expecting(201)
+        let next = try #require(rotated["token"]?.stringValue)
+
+        // What each may do, wherever it is asked and whoever reigns.
+        func check(_ node: ConvoyProcess, isPrimary: Bool) throws {
+            let key = Path.key("k", in: "beta")
+            for token in [first, reader.token, next] {
+                let answer = try node.client.with(token: token).get(key)
+                #expect(answer.status == 200, "\(node.name): \(answer)")
+            }
+            #expect(try node.client.with(token: writer.token).get(key).status == 403)
+            #expect(try node.client.with(token: next).put(key, [1]).status == 403)
+            #expect(try node.client.with(token: admin.token).get(key).status == 403)
+            let put = try node.client.with(token: writer.token).put(key, [1])
+            #expect(put.status == (isPrimary ? 204 : 421), "\(node.name): \(put)")
+            #expect(try node.client.with(token: short.token).get(key).status == 401, "it has ended")
+            let tokens = try node.client.with(token: admin.token).list(
+                "/v1/namespaces/beta/tokens")
+            #expect(tokens.count == 6)
+            let used = tokens.first { $0["id"]?.stringValue == writer.id }
+            #expect(used?["last_used_at"]?.stringValue != nil, "seen at \(node.name)")
+            #expect(
+                try node.client.with(token: first).get(Path.key("k", in: "alpha")).status == 404)
+        }
+        _ = try primary.put(Path.key("k", in: "beta"), [1]).expecting(201)
+        try poll(within: .seconds(5), for: "the end of the short token") {
+            try shortAgain.get(Path.key("k", in: "beta")).status == 401 ? true : nil
+        }
+        try check(cluster.primary, isPrimary: true)
+        let second = try cluster.addReplica()
+        try check(second, isPrimary: false)
+        let begun = try primary.post("/v1/topology/switchover", ["from": "n1", "to": "n2"])
+            .expecting(202)
+        try second.client.waitUntilDone(try #require(begun["id"]?.stringValue))
+        try second.client.waitUntilInSync()
+        try check(second, isPrimary: true)
+        try check(cluster.primary, isPrimary: false)
+
+        let removed = try second.client.delete("/v1/namespaces/beta").expecting(200)
+        let index = try #require(PositionView(removed["position"])).index
+        _ = try second.client.createNamespace("beta")
+        for isRestarted in [false, true] {
+            for node in cluster.nodes {
+                try node.client.waitUntilApplied(index)
+                for token in [first, reader.token, next, writer.token, admin.token] {
+                    let answer = try node.client.with(token: token).get("/v1/namespaces")
+                    #expect(answer.status == 401, "\(node.name): \(answer)")
+                }
+                if !isRestarted {
+                    try node.stop()
+                    try node.start()
+                }
+            }
+        }
+    }
 }

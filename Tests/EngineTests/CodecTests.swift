@@ -56,16 +56,15 @@ import Topology
         var random = SplitMix64(seed: seed)
         let (operations, list) = randomOperations(&random)
         let counters = (0..<UInt32.random(in: 0...3, using: &random)).map {
-            (
+            EntryCounters(
                 namespace: NamespaceID(rawValue: $0),
-                usage: Usage(keys: random.next(), bytes: random.next())
-            )
+                usage: Usage(keys: random.next() >> 1, bytes: random.next()),
+                isWrite: Bool.random(using: &random))
         }
         let payload = EntryPayload(counters: counters, operations: operations)
         let decoded = try #require(EntryPayload(decoding: payload.bytes))
         #expect(decoded.operations() == list)
-        #expect(decoded.counters.map(\.namespace) == counters.map(\.namespace))
-        #expect(decoded.counters.map(\.usage) == counters.map(\.usage))
+        #expect(decoded.counters == counters)
         for end in payload.bytes.indices {
             let cut = EntryPayload(decoding: Array(payload.bytes[..<end]))
             #expect(cut?.operations() == nil)
@@ -121,6 +120,9 @@ import Topology
         let namespace = NamespaceRecord(
             id: NamespaceID(rawValue: 7), name: "tenant", epoch: 3, createdAt: time, quotaKeys: 5,
             quotaBytes: nil, isReadOnly: true)
+        let limited = NamespaceRecord(
+            id: NamespaceID(rawValue: 8), name: "limited", createdAt: time, softQuotaKeys: 0,
+            softQuotaBytes: nil, requestsPerSecondMax: 100)
         let token = TokenRecord(
             lookupID: "abcdef", namespace: NamespaceID(rawValue: 7), algorithm: "sha256",
             hash: [1, 2, 3], createdAt: time, description: "of a test")
@@ -134,6 +136,7 @@ import Topology
             errorDetail: "it took too long", result: #"{"step":"sync"}"#)
         return [
             (Key.catalog(.namespace, namespace.id.encoded), namespace.encoded()),
+            (Key.catalog(.namespace, limited.id.encoded), limited.encoded()),
             (Key.catalog(.token, Array(token.lookupID.utf8)), token.encoded()),
             (Key.catalog(.operation, Array(operation.id.utf8)), operation.encoded()),
             (Key.catalog(.token, Array(admin.lookupID.utf8)), admin.encoded()),
@@ -153,6 +156,10 @@ import Topology
         #expect(namespace.quotaKeys == 5)
         #expect(namespace.quotaBytes == nil)
         #expect(namespace.isReadOnly)
+        let limited = try #require(catalog.namespace(named: "limited")?.record)
+        #expect(limited.softQuotaKeys == 0)
+        #expect(limited.softQuotaBytes == nil)
+        #expect(limited.requestsPerSecondMax == 100)
         #expect(catalog.tokens["abcdef"]?.description == "of a test")
         #expect(catalog.tokens["ghijkl"]?.successor == "mnopqr")
         #expect(catalog.tokens["ghijkl"]?.networks == ["10.0.0.0/8", "::1/128"])
@@ -167,12 +174,12 @@ import Topology
             try other.apply(key: record.key, value: record.value)
         }
         #expect(other.digest == catalog.digest)
-        for record in Self.catalogRecords.prefix(4) {
+        for record in Self.catalogRecords.prefix(5) {
             try catalog.apply(key: record.key, value: nil)
         }
         #expect(catalog.namespaceCount == 0)
         #expect(!catalog.requiresToken)
-        for record in Self.catalogRecords.prefix(4) { try other.apply(key: record.key, value: nil) }
+        for record in Self.catalogRecords.prefix(5) { try other.apply(key: record.key, value: nil) }
         #expect(other.digest == catalog.digest)
     }
 

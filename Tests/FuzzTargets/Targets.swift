@@ -71,7 +71,8 @@ extension FuzzTarget {
         operations.put(Key.data(.default, epoch: 1, [1]), [0, 1, 2])
         operations.delete(Key.data(.default, epoch: 1, [2]))
         let payload = EntryPayload(
-            counters: [(.default, Usage(keys: 1, bytes: 2))], operations: operations)
+            counters: [EntryCounters(namespace: .default, usage: Usage(keys: 1, bytes: 2))],
+            operations: operations)
         let token = TokenRecord(
             lookupID: "t", namespace: nil, algorithm: "sha256", hash: [1], scopes: .allOfCluster,
             createdAt: UnixMilliseconds(rawValue: 1), networks: ["10.0.0.0/8"])

@@ -69,6 +69,11 @@ struct AuditDescription {
             .init(name: "quota_bytes", value: record.quotaBytes.map { .number($0) } ?? .none),
             .init(name: "read_only", value: .flag(record.isReadOnly)),
         ]
+            + [
+                ("soft_quota_keys", record.softQuotaKeys),
+                ("soft_quota_bytes", record.softQuotaBytes),
+                ("max_requests_per_second", record.requestsPerSecondMax),
+            ].map { AuditField(name: $0.0, value: $0.1.map { .number($0) } ?? .none) }
     }
 
     private mutating func noteToken(_ id: [UInt8], _ value: [UInt8]?) {

@@ -9,14 +9,15 @@ public import Topology
 ///
 /// Invariants
 ///  1. ``digest`` is the sum of the hashes of all records.
-///  2. `names` holds exactly the names of `namespaces`, sorted by bytes.
+///  2. `names` holds exactly the names of `namespaces`, each with its id.
 ///  3. What a record decodes to encodes to the same bytes.
-///  4. `adminTokens` holds exactly the ids of the tokens without a namespace.
+///  4. `owned` holds exactly the ids of `tokens`, by what they open.
+///
+/// Each entry leaves a new version while readers hold older ones; the tables share what they can.
 public struct Catalog: Sendable {
-    public private(set) var namespaces: [NamespaceID: Namespace] = [:]
-    public private(set) var tokens: [String: TokenRecord] = [:]
-    /// Those of `tokens` that are of no namespace.
-    private var adminTokens: Set<String> = []
+    public private(set) var namespaces = SortedTable<NamespaceID, Namespace>()
+    public private(set) var tokens = SortedTable<String, TokenRecord>()
+    private var owned = SortedTable<OwnedToken, Bool>()
     public private(set) var operations: [String: OperationRecord] = [:]
     public private(set) var topology: TopologyDocument?
     /// The encoded documents of all kept generations.
@@ -24,15 +25,12 @@ public struct Catalog: Sendable {
     /// In order of time.
     public private(set) var reigns: [ReignStart] = []
     private var sequences: [UInt8: UInt64] = [:]
-    private var idByName: [NamespaceName: NamespaceID] = [:]
-    private var names: [NamespaceName] = []
+    private var names = SortedTable<NamespaceName, NamespaceID>()
     public private(set) var lineage: Lineage?
     /// See ``UnheardChanges``; nil when no change ever had to be heard.
     public private(set) var heardGeneration: Generation?
     public private(set) var audit = AuditHead.empty
     public private(set) var digest: Hash128 = .zero
-    /// While set, `names` is not sorted: sorting once is quicker than 100,000 insertions.
-    private var isLoading = false
 
     /// Where a reign began.
     public struct ReignStart: Equatable, Sendable {
@@ -46,68 +44,52 @@ public struct Catalog: Sendable {
     init(loading records: (_ add: ([UInt8], [UInt8]) throws(CatalogFault) -> Void) throws -> Void)
         throws
     {
-        self.init()
-        isLoading = true
-        var catalog = self
+        var catalog = Catalog()
         try records { key, value throws(CatalogFault) in
             try catalog.apply(key: key, value: value)
         }
         self = catalog
-        names.sort()
-        isLoading = false
     }
 
     public func namespace(named name: NamespaceName) -> Namespace? {
-        idByName[name].flatMap { namespaces[$0] }
+        names[name].flatMap { namespaces[$0] }
     }
+
+    public func namespace(_ id: NamespaceID) -> Namespace? { namespaces[id] }
+
+    public func token(_ lookupID: String) -> TokenRecord? { tokens[lookupID] }
 
     public var namespaceCount: Int { names.count }
 
-    /// Namespaces by the bytes of their names, from after `name` on, that begin with `prefix`.
-    public func namespaces(after name: String?, prefix: String, countMax: Int) -> [Namespace] {
-        let start = max(name.map(firstName(above:)) ?? 0, firstName(notBelow: prefix))
-        var found: [Namespace] = []
-        for name in names[start...].prefix(countMax) {
-            guard name.rawValue.utf8.starts(with: prefix.utf8) else { break }
-            if let namespace = namespace(named: name) { found.append(namespace) }
-        }
-        return found
-    }
-
-    private func firstName(notBelow text: String) -> Int {
-        names.partitioningIndex { !$0.rawValue.utf8.lexicographicallyPrecedes(text.utf8) }
-    }
-
-    private func firstName(above text: String) -> Int {
-        names.partitioningIndex { text.utf8.lexicographicallyPrecedes($0.rawValue.utf8) }
-    }
-
     /// Whether a token is needed for everything: once there was an admin token, there is one always.
-    public var requiresToken: Bool { !adminTokens.isEmpty }
+    public var requiresToken: Bool { !lookupIDs(of: nil).isEmpty }
 
-    /// Tokens of a namespace, or with nil the admin tokens, in order of their making. Looks at every
-    /// token, unless those of admins are asked for.
+    /// Tokens of a namespace, or with nil the admin tokens, in order of their making.
     public func tokens(of namespace: NamespaceID?) -> [TokenRecord] {
-        let found =
-            namespace == nil
-            ? adminTokens.compactMap { tokens[$0] }
-            : tokens.values.filter { $0.namespace == namespace }
-        return found.sorted { ($0.createdAt, $0.lookupID) < ($1.createdAt, $1.lookupID) }
+        lookupIDs(of: namespace).compactMap { tokens[$0] }
+            .sorted { ($0.createdAt, $0.lookupID) < ($1.createdAt, $1.lookupID) }
     }
 
-    /// The namespaces that hold most bytes, the largest first.
-    public func largestNamespaces(_ countMax: Int) -> [(name: NamespaceName, usage: Usage)] {
-        var largest: [(name: NamespaceName, usage: Usage)] = []
-        for namespace in namespaces.values {
-            let usage = namespace.currentUsage
-            if largest.count == countMax, let last = largest.last, usage.bytes <= last.usage.bytes {
-                continue
-            }
-            let place = largest.partitioningIndex { $0.usage.bytes < usage.bytes }
-            largest.insert((namespace.record.name, usage), at: place)
-            if largest.count > countMax { largest.removeLast() }
+    private func lookupIDs(of namespace: NamespaceID?) -> [String] {
+        let first = OwnedToken(namespace: namespace, lookupID: "")
+        return owned.entries(from: first, including: true)
+            .prefix { $0.key.namespace == first.namespace }.map { $0.key.lookupID }
+    }
+
+    /// Tokens of one namespace stand together; admin tokens come first.
+    private struct OwnedToken: Comparable, Sendable {
+        /// 0 for none: no namespace has it.
+        let namespace: UInt32
+        let lookupID: String
+
+        init(namespace: NamespaceID?, lookupID: String) {
+            self.namespace = namespace?.rawValue ?? 0
+            self.lookupID = lookupID
         }
-        return largest
+
+        static func < (a: OwnedToken, b: OwnedToken) -> Bool {
+            (a.namespace, a.lookupID) < (b.namespace, b.lookupID)
+        }
     }
 
     /// The document of a generation that is still kept.
@@ -160,13 +142,7 @@ public struct Catalog: Sendable {
         case .namespace:
             return setNamespace(id, value)
         case .token:
-            let lookupID = String(decoding: id, as: UTF8.self)
-            guard
-                setKeyed(\.tokens, lookupID, value, { TokenRecord(id: id, decoding: $0) })
-            else { return false }
-            let isAdmin = tokens[lookupID].map { $0.namespace == nil } ?? false
-            if isAdmin { adminTokens.insert(lookupID) } else { adminTokens.remove(lookupID) }
-            return true
+            return setToken(id, value)
         case .operation:
             return setKeyed(\.operations, String(decoding: id, as: UTF8.self), value) {
                 OperationRecord(id: id, decoding: $0)
@@ -224,66 +200,50 @@ public struct Catalog: Sendable {
         return true
     }
 
+    private mutating func setToken(_ id: [UInt8], _ value: [UInt8]?) -> Bool {
+        let lookupID = String(decoding: id, as: UTF8.self)
+        let new = value.flatMap { TokenRecord(id: id, decoding: $0) }
+        guard (new == nil) == (value == nil) else { return false }
+        if let old = tokens[lookupID], old.namespace != new?.namespace || new == nil {
+            owned[OwnedToken(namespace: old.namespace, lookupID: lookupID)] = nil
+        }
+        if let new { owned[OwnedToken(namespace: new.namespace, lookupID: lookupID)] = true }
+        tokens[lookupID] = new
+        return true
+    }
+
     private mutating func setNamespace(_ id: [UInt8], _ value: [UInt8]?) -> Bool {
         guard let id = NamespaceID(encoded: id) else { return false }
         let old = namespaces[id]
         guard let value else {
-            if let old { remove(name: old.record.name) }
+            if let old { names[old.record.name] = nil }
             namespaces[id] = nil
             return true
         }
         guard let record = NamespaceRecord(id: id.encoded, decoding: value),
-            idByName[record.name] ?? id == id
+            names[record.name] ?? id == id
         else { return false }
         if record.name != old?.record.name {
-            if let old { remove(name: old.record.name) }
-            add(name: record.name, of: id)
+            if let old { names[old.record.name] = nil }
+            names[record.name] = id
         }
         namespaces[id] = Namespace(record: record, usage: old?.usage ?? NamespaceUsage())
         return true
     }
 
-    private mutating func add(name: NamespaceName, of id: NamespaceID) {
-        idByName[name] = id
-        if isLoading {
-            names.append(name)
-        } else {
-            names.insert(name, at: firstName(notBelow: name.rawValue))
-        }
+    // MARK: - In order
+
+    /// By the bytes of their names, from above `name` on, or not below it.
+    func namespacesByName(from name: NamespaceName?, including: Bool) -> some Sequence<Namespace> {
+        let found = name.map { names.entries(from: $0, including: including) }
+        return (found ?? names.makeIterator()).lazy.compactMap { namespaces[$0.value] }
     }
 
-    private mutating func remove(name: NamespaceName) {
-        idByName[name] = nil
-        let place = firstName(notBelow: name.rawValue)
-        if place < names.count, names[place] == name { names.remove(at: place) }
+    /// By their ids, which is the order in which they were made, from above `id` on.
+    func namespacesByID(after id: NamespaceID?) -> some Sequence<Namespace> {
+        let found = id.map { namespaces.entries(from: $0, including: false) }
+        return (found ?? namespaces.makeIterator()).lazy.map { $0.value }
     }
-}
-
-/// A namespace and what it holds.
-public struct Namespace: Sendable {
-    public let record: NamespaceRecord
-    let usageCell: NamespaceUsage
-
-    init(record: NamespaceRecord, usage: NamespaceUsage) {
-        self.record = record
-        usageCell = usage
-    }
-
-    var usage: NamespaceUsage { usageCell }
-
-    /// Exact as of the last entry applied.
-    public var currentUsage: Usage { usageCell.value }
-}
-
-/// The counters of one namespace, outside the catalog's value: they move with every write.
-public final class NamespaceUsage: Sendable {
-    private let cell = Monitor(Usage())
-
-    init() {}
-
-    var value: Usage { cell.withLock { $0 } }
-
-    func set(_ usage: Usage) { cell.withLock { $0 = usage } }
 }
 
 extension Array {

@@ -15,6 +15,8 @@ public struct EntryDifferences: Sendable {
         case namespace(before: NamespaceRecord?, after: NamespaceRecord?)
         case operation(before: OperationRecord?, after: OperationRecord?)
         case topology(TopologyDocument)
+        /// Use has risen above soft quotas, or has fallen back.
+        case softQuotas(NamespaceRecord, before: SoftQuotas, after: SoftQuotas, usage: Usage)
     }
 
     public init(index: LogIndex, time: UnixMilliseconds, all: [Difference] = []) {

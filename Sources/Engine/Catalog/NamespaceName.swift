@@ -26,9 +26,11 @@ public struct NamespaceName: RawRepresentable, Comparable, Hashable, Sendable,
     /// Always exists.
     public static let `default` = NamespaceName(trusted: "default")
 
-    public static func < (a: NamespaceName, b: NamespaceName) -> Bool {
-        a.rawValue.utf8.lexicographicallyPrecedes(b.rawValue.utf8)
-    }
+    /// By their bytes, which is how texts of ASCII compare.
+    public static func < (a: NamespaceName, b: NamespaceName) -> Bool { a.rawValue < b.rawValue }
+
+    /// Any text as a place in the order of names; no name unless it follows the rule.
+    init(place text: String) { rawValue = text }
 
     public var description: String { rawValue }
 

@@ -10,10 +10,21 @@ public struct NamespaceRecord: Equatable, Sendable {
     public var quotaKeys: UInt64?
     public var quotaBytes: UInt64?
     public var isReadOnly: Bool
+    /// To use more than these is told, and refused nothing for.
+    public var softQuotaKeys: UInt64?
+    public var softQuotaBytes: UInt64?
+    /// Of requests to its data, at each node; at least 1.
+    public var requestsPerSecondMax: UInt64?
+
+    /// Of a namespace that was never flushed.
+    public static let epochFirst: UInt32 = 1
 
     public init(
-        id: NamespaceID, name: NamespaceName, epoch: UInt32 = 1, createdAt: UnixMilliseconds,
-        quotaKeys: UInt64? = nil, quotaBytes: UInt64? = nil, isReadOnly: Bool = false
+        id: NamespaceID, name: NamespaceName, epoch: UInt32 = epochFirst,
+        createdAt: UnixMilliseconds,
+        quotaKeys: UInt64? = nil, quotaBytes: UInt64? = nil, isReadOnly: Bool = false,
+        softQuotaKeys: UInt64? = nil, softQuotaBytes: UInt64? = nil,
+        requestsPerSecondMax: UInt64? = nil
     ) {
         self.id = id
         self.name = name
@@ -22,19 +33,32 @@ public struct NamespaceRecord: Equatable, Sendable {
         self.quotaKeys = quotaKeys
         self.quotaBytes = quotaBytes
         self.isReadOnly = isReadOnly
+        self.softQuotaKeys = softQuotaKeys
+        self.softQuotaBytes = softQuotaBytes
+        self.requestsPerSecondMax = requestsPerSecondMax
     }
 
-    private static let formatVersion: UInt8 = 1
+    /// Of one without soft quotas and without a limit of requests, which most are.
+    private static let plainFormat: UInt8 = 1
+    private static let fullFormat: UInt8 = 2
+
+    private var isPlain: Bool {
+        softQuotaKeys == nil && softQuotaBytes == nil && requestsPerSecondMax == nil
+    }
 
     func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: 96)
-        writer.little(NamespaceRecord.formatVersion)
+        writer.little(isPlain ? NamespaceRecord.plainFormat : NamespaceRecord.fullFormat)
         writer.appendCounted(name.rawValue)
         writer.little(epoch)
         writer.little(createdAt.rawValue)
         writer.optional(quotaKeys)
         writer.optional(quotaBytes)
         writer.little(UInt8(isReadOnly ? 1 : 0))
+        guard !isPlain else { return writer.bytes }
+        writer.optional(softQuotaKeys)
+        writer.optional(softQuotaBytes)
+        writer.optional(requestsPerSecondMax)
         return writer.bytes
     }
 
@@ -42,16 +66,23 @@ public struct NamespaceRecord: Equatable, Sendable {
         var idReader = ByteReader(id)
         var reader = ByteReader(bytes)
         guard let number: UInt32 = idReader.big(), idReader.isAtEnd,
-            let format: UInt8 = reader.little(), format == NamespaceRecord.formatVersion,
+            let format: UInt8 = reader.little(),
+            [NamespaceRecord.plainFormat, NamespaceRecord.fullFormat].contains(format),
             let name = reader.countedText().flatMap(NamespaceName.init(rawValue:)),
             let epoch: UInt32 = reader.little(), let createdAt: UInt64 = reader.little(),
             let quotaKeys = reader.optional(), let quotaBytes = reader.optional(),
-            let readOnly: UInt8 = reader.little(), reader.isAtEnd
+            let readOnly: UInt8 = reader.little()
+        else { return nil }
+        let isPlain = format == NamespaceRecord.plainFormat
+        guard let softQuotaKeys = isPlain ? .some(nil) : reader.optional(),
+            let softQuotaBytes = isPlain ? .some(nil) : reader.optional(),
+            let requestsPerSecondMax = isPlain ? .some(nil) : reader.optional(), reader.isAtEnd
         else { return nil }
         self.init(
             id: NamespaceID(rawValue: number), name: name, epoch: epoch,
             createdAt: UnixMilliseconds(rawValue: createdAt), quotaKeys: quotaKeys,
-            quotaBytes: quotaBytes, isReadOnly: readOnly == 1)
+            quotaBytes: quotaBytes, isReadOnly: readOnly == 1, softQuotaKeys: softQuotaKeys,
+            softQuotaBytes: softQuotaBytes, requestsPerSecondMax: requestsPerSecondMax)
     }
 }
 

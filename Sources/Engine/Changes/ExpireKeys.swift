@@ -41,7 +41,7 @@ public struct ExpireKeys: Change {
             section.delete(key, replacing: head)
             removed += 1
         }
-        for (namespace, usage) in usages { section.setUsage(namespace, usage) }
+        for (namespace, usage) in usages { section.setUsage(namespace, usage, isWrite: false) }
         return removed
     }
 }

@@ -6,13 +6,20 @@ public struct NamespaceSeed: Sendable {
     public var name: NamespaceName
     public var quotaKeys: UInt64?
     public var quotaBytes: UInt64?
+    public var softQuotaKeys: UInt64?
+    public var softQuotaBytes: UInt64?
+    public var requestsPerSecondMax: UInt64?
     public var token: TokenSeed?
 
     public init(
         name: NamespaceName, quotaKeys: UInt64? = nil, quotaBytes: UInt64? = nil,
-        token: TokenSeed? = nil
+        softQuotaKeys: UInt64? = nil, softQuotaBytes: UInt64? = nil,
+        requestsPerSecondMax: UInt64? = nil, token: TokenSeed? = nil
     ) {
         self.name = name
+        self.softQuotaKeys = softQuotaKeys
+        self.softQuotaBytes = softQuotaBytes
+        self.requestsPerSecondMax = requestsPerSecondMax
         self.quotaKeys = quotaKeys
         self.quotaBytes = quotaBytes
         self.token = token
@@ -47,7 +54,9 @@ public struct CreateNamespaces: Change {
         return seeds.enumerated().map { offset, seed in
             let record = NamespaceRecord(
                 id: NamespaceID(rawValue: UInt32(first) + UInt32(offset)), name: seed.name,
-                createdAt: section.time, quotaKeys: seed.quotaKeys, quotaBytes: seed.quotaBytes)
+                createdAt: section.time, quotaKeys: seed.quotaKeys, quotaBytes: seed.quotaBytes,
+                softQuotaKeys: seed.softQuotaKeys, softQuotaBytes: seed.softQuotaBytes,
+                requestsPerSecondMax: seed.requestsPerSecondMax)
             section.putNamespace(record)
             if let token = seed.token {
                 section.putToken(
@@ -72,6 +81,9 @@ public struct UpdateNamespace: Change {
     public var newName: Setting<NamespaceName> = .keep
     public var quotaKeys: Setting<UInt64?> = .keep
     public var quotaBytes: Setting<UInt64?> = .keep
+    public var softQuotaKeys: Setting<UInt64?> = .keep
+    public var softQuotaBytes: Setting<UInt64?> = .keep
+    public var requestsPerSecondMax: Setting<UInt64?> = .keep
     public var isReadOnly: Setting<Bool> = .keep
 
     public init(name: NamespaceName) { self.name = name }
@@ -93,6 +105,9 @@ public struct UpdateNamespace: Change {
         }
         if case .set(let limit) = quotaKeys { record.quotaKeys = limit }
         if case .set(let limit) = quotaBytes { record.quotaBytes = limit }
+        if case .set(let limit) = softQuotaKeys { record.softQuotaKeys = limit }
+        if case .set(let limit) = softQuotaBytes { record.softQuotaBytes = limit }
+        if case .set(let limit) = requestsPerSecondMax { record.requestsPerSecondMax = limit }
         if case .set(let readOnly) = isReadOnly { record.isReadOnly = readOnly }
         if record != namespace.record { section.putNamespace(record) }
         return record
@@ -141,8 +156,8 @@ public struct DeleteNamespace: Change {
         }
         let id = namespace.record.id
         section.removeRecord(.namespace, id.encoded)
-        for (lookupID, token) in section.catalog.tokens where token.namespace == id {
-            section.removeRecord(.token, Array(lookupID.utf8))
+        for token in section.catalog.tokens(of: id) {
+            section.removeRecord(.token, Array(token.lookupID.utf8))
         }
         section.deleteCounters(id)
         section.deleteRange(

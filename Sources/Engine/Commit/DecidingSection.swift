@@ -46,7 +46,7 @@ public struct DecidingSection {
     /// The same of what stands beside data and catalog; whole, by key.
     private var asideOverlay: [[UInt8]: [UInt8]?] = [:]
     private var operations = WriteOperations()
-    private var usages: [NamespaceID: Usage] = [:]
+    private var usages: [NamespaceID: EntryCounters] = [:]
     /// What the entry writes to the catalog, in order.
     private var catalogWrites: [(kind: CatalogKind, id: [UInt8], value: [UInt8]?)] = []
     /// Who asks for the change being decided; nil when only the change itself may know.
@@ -75,10 +75,15 @@ public struct DecidingSection {
     var openWrites: UInt32 { operations.count }
 
     func usage(_ namespace: NamespaceID) -> Usage {
-        usages[namespace] ?? transition.usage(namespace)
+        usages[namespace]?.usage ?? transition.usage(namespace)
     }
 
-    mutating func setUsage(_ namespace: NamespaceID, _ usage: Usage) { usages[namespace] = usage }
+    /// What a namespace holds from this entry on. With `isWrite` it was written to now.
+    mutating func setUsage(_ namespace: NamespaceID, _ usage: Usage, isWrite: Bool = true) {
+        let wasWrite = usages[namespace]?.isWrite ?? false
+        usages[namespace] = EntryCounters(
+            namespace: namespace, usage: usage, isWrite: isWrite || wasWrite)
+    }
 
     /// What stands under a data key.
     func head(_ key: [UInt8]) throws(Refusal) -> StoredValueHead? {
@@ -245,9 +250,7 @@ public struct DecidingSection {
         }
         if !catalogWrites.isEmpty { writeAudit() }
         guard operations.count > 0 || kind == .barrier else { return }
-        let counters = usages.sorted { $0.key < $1.key }.map {
-            (namespace: $0.key, usage: $0.value)
-        }
+        let counters = usages.values.sorted { $0.namespace < $1.namespace }
         let payload = EntryPayload(counters: counters, operations: operations)
         let record = Record(
             after: transition.header.position, reign: reign, kind: kind, time: time,

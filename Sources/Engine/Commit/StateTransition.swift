@@ -15,6 +15,8 @@ struct StateTransition {
     private(set) var header: StateHeader
     /// The counters that the group leaves behind, of the namespaces that it touched.
     private(set) var usages: [NamespaceID: Usage] = [:]
+    /// When the group wrote to them last, of those to which somebody wrote.
+    private(set) var writtenAt: [NamespaceID: UnixMilliseconds] = [:]
     /// What the group leaves on disk that nobody can reach any more.
     private(set) var dead: [DeadRange] = []
     /// Of the entries that changed something that people are told of.
@@ -77,7 +79,10 @@ struct StateTransition {
         }
         operations.append(contentsOf: payload.bytes[payload.operationsRange])
         operationCount += payload.operationCount
-        for (namespace, usage) in payload.counters { usages[namespace] = usage }
+        for counter in payload.counters {
+            usages[counter.namespace] = counter.usage
+            if counter.isWrite { writtenAt[counter.namespace] = record.time }
+        }
         header.position = record.position
         header.reign = record.reign
         header.time = record.time
@@ -148,8 +153,11 @@ struct StateTransition {
     /// The group as one batch in RocksDB's format, with the counters and the new position.
     func batch() -> [UInt8] {
         var tail = WriteOperations()
-        for (namespace, usage) in usages where catalog.namespaces[namespace] != nil {
-            tail.put(Key.counters(namespace), usage.encoded())
+        for (id, usage) in usages {
+            guard let namespace = catalog.namespaces[id] else { continue }
+            let stored = StoredCounters(
+                usage: usage, lastWriteAt: writtenAt[id] ?? namespace.lastWriteAt)
+            tail.put(Key.counters(id), stored.encoded())
         }
         for (hash, chainHash) in answered {
             var writer = ByteWriter(capacity: 16)

@@ -30,12 +30,56 @@ public struct Usage: Equatable, Sendable {
     }
 }
 
+/// The counters of a namespace as the state keeps them: `keys u64 | bytes u64`, and, if there was one,
+/// the time of its last write as `ms u64`.
+struct StoredCounters: Equatable, Sendable {
+    var usage: Usage
+    var lastWriteAt: UnixMilliseconds?
+
+    func encoded() -> [UInt8] {
+        var writer = ByteWriter(capacity: Usage.encodedBytes + 8)
+        writer.append(usage.encoded())
+        if let lastWriteAt { writer.little(lastWriteAt.rawValue) }
+        return writer.bytes
+    }
+}
+
+extension StoredCounters {
+    init?(decoding bytes: [UInt8]) {
+        guard let usage = Usage(decoding: Array(bytes.prefix(Usage.encodedBytes))) else {
+            return nil
+        }
+        var reader = ByteReader(Array(bytes.dropFirst(Usage.encodedBytes)))
+        if reader.isAtEnd {
+            self.init(usage: usage, lastWriteAt: nil)
+            return
+        }
+        guard let time: UInt64 = reader.little(), reader.isAtEnd else { return nil }
+        self.init(usage: usage, lastWriteAt: UnixMilliseconds(rawValue: time))
+    }
+}
+
+/// What an entry leaves of one namespace's counters.
+public struct EntryCounters: Equatable, Sendable {
+    public var namespace: NamespaceID
+    public var usage: Usage
+    /// Somebody wrote; else values have expired.
+    public var isWrite: Bool
+
+    public init(namespace: NamespaceID, usage: Usage, isWrite: Bool = true) {
+        self.namespace = namespace
+        self.usage = usage
+        self.isWrite = isWrite
+    }
+}
+
 /// The payload of an entry: the counters it leaves behind, then its writes.
 ///
 /// Little-endian: `format u8 = 1 | operation count u32 | counter count u32 |
-/// (namespace u32, keys u64, bytes u64)… | operations` in the format of ``WriteOperations``.
+/// (namespace u32, keys u64, bytes u64)… | operations` in the format of ``WriteOperations``. The
+/// highest bit of `keys` is set when nobody wrote, and values have only expired.
 public struct EntryPayload: Sendable {
-    public var counters: [(namespace: NamespaceID, usage: Usage)]
+    public var counters: [EntryCounters]
     public var operationCount: UInt32
     /// The whole payload.
     public var bytes: [UInt8]
@@ -43,16 +87,17 @@ public struct EntryPayload: Sendable {
     public var operationsRange: Range<Int>
 
     static let formatVersion: UInt8 = 1
+    private static let expiredBit: UInt64 = 1 << 63
 
-    init(counters: [(namespace: NamespaceID, usage: Usage)], operations: WriteOperations) {
+    init(counters: [EntryCounters], operations: WriteOperations) {
         var writer = ByteWriter(capacity: 9 + counters.count * 20 + operations.bytes.count)
         writer.little(EntryPayload.formatVersion)
         writer.little(operations.count)
         writer.little(UInt32(counters.count))
-        for (namespace, usage) in counters {
-            writer.little(namespace.rawValue)
-            writer.little(usage.keys)
-            writer.little(usage.bytes)
+        for counter in counters {
+            writer.little(counter.namespace.rawValue)
+            writer.little(counter.usage.keys | (counter.isWrite ? 0 : EntryPayload.expiredBit))
+            writer.little(counter.usage.bytes)
         }
         let start = writer.bytes.count
         writer.append(operations.bytes)
@@ -75,7 +120,11 @@ public struct EntryPayload: Sendable {
             guard let namespace: UInt32 = reader.little(), let keys: UInt64 = reader.little(),
                 let total: UInt64 = reader.little()
             else { return nil }
-            counters.append((NamespaceID(rawValue: namespace), Usage(keys: keys, bytes: total)))
+            counters.append(
+                EntryCounters(
+                    namespace: NamespaceID(rawValue: namespace),
+                    usage: Usage(keys: keys & ~EntryPayload.expiredBit, bytes: total),
+                    isWrite: keys & EntryPayload.expiredBit == 0))
         }
         self.operationCount = operationCount
         self.bytes = bytes

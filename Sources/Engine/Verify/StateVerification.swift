@@ -221,7 +221,7 @@ struct StateVerification {
         _ key: [UInt8], _ value: [UInt8], _ report: inout EngineReport
     ) {
         guard let id = NamespaceID(encoded: Array(key.dropFirst())),
-            let usage = Usage(decoding: value)
+            let usage = StoredCounters(decoding: value)?.usage
         else {
             report.find(.damage, sort: "counters", path, "a namespace's counters cannot be read")
             return
@@ -242,7 +242,7 @@ struct StateVerification {
                 .damage, sort: "expiry lines", path,
                 "the index of expiries does not name exactly the values that have one")
         }
-        for (id, namespace) in catalog.namespaces.sorted(by: { $0.key < $1.key }) {
+        for (id, namespace) in catalog.namespaces {
             let found = counted[id] ?? Usage()
             let told = stored[id] ?? Usage()
             guard found != told else { continue }

@@ -63,7 +63,7 @@ struct Gate: Sendable {
 
     /// The token of the request's session, while both are good. A session that is over is none.
     private func sessionToken(_ head: RequestHead) throws(Problem) -> TokenRecord? {
-        guard let id = session(head), let record = catalog?.tokens[id],
+        guard let id = session(head), let record = catalog?.token(id),
             !record.isExpired(at: now())
         else { return nil }
         // A browser sends the cookie by itself, so a change must say which page it comes from.
@@ -95,7 +95,7 @@ struct Gate: Sendable {
             throw .notReady("This node has no state yet, so it knows no tokens. Try again.")
         }
         // An id that there is not takes the same time, and gets the same answer, as a wrong secret.
-        let record = catalog.tokens[token.lookupID]
+        let record = catalog.token(token.lookupID)
         let isProven = token.matches(
             algorithm: record?.algorithm ?? Token.algorithm, hash: record?.hash ?? Gate.noHash)
         guard let record, isProven, token.kind == record.tokenKind else {

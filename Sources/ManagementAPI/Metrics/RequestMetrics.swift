@@ -1,5 +1,6 @@
 import HTTPServer
 import Node
+import Synchronization
 
 extension MetricsText {
     /// What is asked of this node, and what waits here. Routes are those of the contract, as written
@@ -39,6 +40,10 @@ extension MetricsText {
         gauge(
             "convoy_http_requests_in_flight", "Requests that are not answered yet.",
             Double(api.requestsInFlight))
+        counter(
+            "convoy_requests_limited_total",
+            "Requests turned away by the limit of their namespace.",
+            api.requestsLimited.load(ordering: .relaxed))
         gauge("convoy_waits", "Requests that wait for something.", Double(api.node.waits.count))
         gauge("convoy_waits_limit", "So many can.", Double(WaitHub.waitersMax))
         gauge("convoy_event_streams", "Event streams that are open.", Double(api.streams.count))

@@ -101,16 +101,43 @@ extension MetricsText {
 
     /// The namespaces that use most bytes. Never more: each is a label.
     mutating func addNamespaces(_ catalog: Catalog) {
-        let largest = catalog.largestNamespaces(MetricsText.namespacesMax)
+        func top(_ order: NamespaceOrder) -> [Namespace] {
+            let listing = NamespaceListing(
+                order: order, isDescending: true, countMax: MetricsText.namespacesMax)
+            return catalog.namespaces(listing).map(\.namespace)
+        }
+        let largest = top(.bytes)
         family(
             "convoy_namespace_bytes", "gauge",
             "Of keys and values, of the \(MetricsText.namespacesMax) namespaces that use most.",
-            largest.map { ([("namespace", $0.name.rawValue)], Double($0.usage.bytes)) })
+            largest.map { ($0.label, Double($0.currentUsage.bytes)) })
         family(
             "convoy_namespace_keys", "gauge",
             "Of the \(MetricsText.namespacesMax) namespaces that use most bytes.",
-            largest.map { ([("namespace", $0.name.rawValue)], Double($0.usage.keys)) })
+            largest.map { ($0.label, Double($0.currentUsage.keys)) })
+        let now = MonotonicTime.now()
+        family(
+            "convoy_namespace_reads_per_second", "gauge",
+            "Requests that read, at this node, of the \(MetricsText.namespacesMax) namespaces that get most.",
+            top(.readsPerSecond).map { ($0.label, $0.traffic.readsPerSecond(at: now)) })
+        family(
+            "convoy_namespace_writes_per_second", "gauge",
+            "Requests that change keys, at this node, of the \(MetricsText.namespacesMax) namespaces that get most.",
+            top(.writesPerSecond).map { ($0.label, $0.traffic.writesPerSecond(at: now)) })
+        family(
+            "convoy_namespaces_over_soft_quota", "gauge",
+            "Namespaces that use more than their soft quota, by quota.",
+            SoftQuotas.all.map { quota in
+                (
+                    [("quota", quota.words.joined())],
+                    Double(catalog.namespaces.count { $0.value.exceededSoftQuotas.contains(quota) })
+                )
+            })
     }
 
     static let namespacesMax = 20
+}
+
+extension Namespace {
+    fileprivate var label: [(String, String)] { [("namespace", record.name.rawValue)] }
 }

@@ -1,6 +1,7 @@
 import Access
 import HTTPServer
 import JSON
+import Platform
 
 /// The one place where a code gets its status.
 extension Problem {
@@ -108,6 +109,17 @@ extension Problem {
 
     static func tooManyRequests(_ detail: String) -> Problem {
         Problem(429, "too-many-requests", detail).with(header: "Retry-After", "1")
+    }
+
+    /// By the limit of one namespace.
+    static func tooManyRequests(to namespace: String, limit: UInt64, wait: Duration) -> Problem {
+        let milliseconds = max(1, (wait.wholeNanoseconds + 999_999) / 1_000_000)
+        return Problem(
+            429, "too-many-requests",
+            "The namespace \(namespace) takes \(limit) requests a second at this node, its max_requests_per_second. Nothing was done; wait, or raise the limit."
+        ).with("quota", "max_requests_per_second").with("limit", JSONValue(limit))
+            .with("retry_after_ms", JSONValue(milliseconds))
+            .with(header: "Retry-After", "\((milliseconds + 999) / 1_000)")
     }
 
     static func tooManyFailedLogins(retryAfter seconds: Int) -> Problem {

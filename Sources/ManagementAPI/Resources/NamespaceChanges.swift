@@ -22,30 +22,36 @@ enum NamespaceChanges {
             remove),
         Route(
             .post, "/v1/namespaces/{ns}/flush", .namespaceWrite,
-            effect: .changes(needsSpace: false), flush),
+            effect: .changes(needsSpace: false), isManagement: true, flush),
     ]
 
     private static let body = Route.BodyRule.json(bytesMax: Route.BodyRule.jsonBytesMax)
     private static let nameRule =
         "a namespace's name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit; not batch"
-    private static let quotaFields = ["quota_keys", "quota_bytes"]
+    private static let limitFields = [
+        "quota_keys", "quota_bytes", "soft_quota_keys", "soft_quota_bytes",
+        "max_requests_per_second",
+    ]
     /// What JSON readers hold exactly.
     private static let quotaMax = 1 << 53 - 1
+    /// More a node does not serve anyway.
+    private static let requestsPerSecondMax = 1_000_000
 
     private static func create(_ call: Call) throws(Problem) -> Route.Outcome {
         let faults = FaultList()
-        let fields = Fields(try call.document(), allowing: ["name"] + quotaFields, faults)
+        let fields = Fields(try call.document(), allowing: ["name"] + limitFields, faults)
         let name = self.name(fields, isRequired: true)
-        let quotas = self.quotas(fields)
+        let limits = Limits(fields)
         try faults.check()
         guard let name else { throw .validationFailed(faults.faults) }
         let token = Token(kind: .namespace)
         let seed = NamespaceSeed(
-            name: name, quotaKeys: quotas.keys ?? nil, quotaBytes: quotas.bytes ?? nil,
-            token: token.seed)
+            name: name, quotaKeys: limits.keys ?? nil, quotaBytes: limits.bytes ?? nil,
+            softQuotaKeys: limits.softKeys ?? nil, softQuotaBytes: limits.softBytes ?? nil,
+            requestsPerSecondMax: limits.requestsPerSecond ?? nil, token: token.seed)
         let late = call.whenLate("token", .string(token.text))
         return try call.commit(CreateNamespaces([seed]), refused: late) { committed in
-            var document = committed.answer[0].json(Usage()).objectValue ?? [:]
+            var document = committed.answer[0].json(nil).objectValue ?? [:]
             document["token"] = .string(token.text)
             return .json(
                 .object(document), status: 201,
@@ -90,20 +96,23 @@ enum NamespaceChanges {
     private static func change(_ call: Call) throws(Problem) -> Route.Outcome {
         let faults = FaultList()
         let fields = Fields(
-            try call.document(), allowing: ["name"] + quotaFields + ["read_only"], faults)
+            try call.document(), allowing: ["name"] + limitFields + ["read_only"], faults)
         var change = UpdateNamespace(name: try call.namespaceName())
         if fields.isEmpty { faults.report("", "missing", "Name what to change.") }
         if let name = name(fields, isRequired: false) { change.newName = .set(name) }
-        let quotas = self.quotas(fields)
-        if let limit = quotas.keys { change.quotaKeys = .set(limit) }
-        if let limit = quotas.bytes { change.quotaBytes = .set(limit) }
+        let limits = Limits(fields)
+        if let limit = limits.keys { change.quotaKeys = .set(limit) }
+        if let limit = limits.bytes { change.quotaBytes = .set(limit) }
+        if let limit = limits.softKeys { change.softQuotaKeys = .set(limit) }
+        if let limit = limits.softBytes { change.softQuotaBytes = .set(limit) }
+        if let limit = limits.requestsPerSecond { change.requestsPerSecondMax = .set(limit) }
         if let isReadOnly = fields.flag("read_only") { change.isReadOnly = .set(isReadOnly) }
         try faults.check()
         return try call.commit(change, needsSpace: false) { committed in
             let record = committed.answer
-            let namespace = call.node.engine?.state.catalog.namespaces[record.id]
+            let namespace = call.node.engine?.state.catalog.namespace(record.id)
             return .json(
-                record.json(namespace?.currentUsage ?? Usage()),
+                record.json(namespace),
                 headers: [(Headers.index, "\(committed.position.index)")])
         }
     }
@@ -126,14 +135,27 @@ enum NamespaceChanges {
         }
     }
 
-    /// Outer nil: the field is not there. Inner nil: no quota.
-    private static func quotas(_ fields: Fields) -> (keys: UInt64??, bytes: UInt64??) {
-        func quota(_ name: String) -> UInt64?? {
-            guard fields.has(name) else { return nil }
-            if fields.isNil(name) { return .some(nil) }
-            return fields.integer(name, in: 0...quotaMax).map { .some(UInt64($0)) }
+    /// Outer nil: the field is not there. Inner nil: no limit.
+    private struct Limits {
+        let keys: UInt64??
+        let bytes: UInt64??
+        let softKeys: UInt64??
+        let softBytes: UInt64??
+        let requestsPerSecond: UInt64??
+
+        init(_ fields: Fields) {
+            func limit(_ name: String, _ range: ClosedRange<Int>) -> UInt64?? {
+                guard fields.has(name) else { return nil }
+                if fields.isNil(name) { return .some(nil) }
+                return fields.integer(name, in: range).map { .some(UInt64($0)) }
+            }
+            let quotas = 0...quotaMax
+            keys = limit("quota_keys", quotas)
+            bytes = limit("quota_bytes", quotas)
+            softKeys = limit("soft_quota_keys", quotas)
+            softBytes = limit("soft_quota_bytes", quotas)
+            requestsPerSecond = limit("max_requests_per_second", 1...requestsPerSecondMax)
         }
-        return (quota("quota_keys"), quota("quota_bytes"))
     }
 }
 

@@ -7,35 +7,33 @@ import Platform
 enum NamespaceResource {
     static let routes: [Route] = [
         Route(
-            .get, "/v1/namespaces", .namespaceInfo, query: ["prefix", "page_size", "page_token"],
-            list),
+            .get, "/v1/namespaces", .namespaceInfo,
+            query: ["prefix", "sort", "order", "page_size", "page_token"], list),
         Route(.get, "/v1/namespaces/{ns}", .namespaceInfo, get),
     ]
 
+    /// With more of them it takes too long, to look at all, for an HTTP thread.
+    private static let namespacesQuick = 2_000
+
     private static func list(_ call: Call) throws(Problem) -> Route.Outcome {
-        let page = try PageRequest(call.query, of: .namespaces)
-        let prefix = call.query.text("prefix") ?? ""
+        let page = try NamespacePage(call.query)
         let catalog = try call.engine().state.catalog
         if let id = call.caller.namespace {
-            let own = catalog.namespaces[id].map { [$0] } ?? []
+            let own = catalog.namespace(id).map { [$0] } ?? []
             let items = own.filter {
-                page.after == nil && $0.record.name.rawValue.hasPrefix(prefix)
+                page.listing.after == nil && $0.record.name.rawValue.hasPrefix(page.listing.prefix)
             }
-            return .response(
-                .json(Page.json(items.map { $0.record.json($0.currentUsage) }, next: nil)))
+            return .response(.json(Page.json(items.map(\.json), next: nil)))
         }
-        let after = page.after.map { String(decoding: $0, as: UTF8.self) }
-        let found = catalog.namespaces(after: after, prefix: prefix, countMax: page.size + 1)
-        let (items, next) = Page.cut(found, size: page.size, .namespaces) {
-            Array($0.record.name.rawValue.utf8)
+        guard page.listing.looksAtAll, catalog.namespaceCount > namespacesQuick else {
+            return .response(.json(page.json(catalog)))
         }
-        return .response(
-            .json(Page.json(items.map { $0.record.json($0.currentUsage) }, next: next)))
+        return try call.later(on: call.api.parsing) { .response(.json(page.json(catalog))) }
     }
 
     private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
         let namespace = try call.namespace(try call.engine().state.catalog)
-        return .response(.json(namespace.record.json(namespace.currentUsage)))
+        return .response(.json(namespace.json))
     }
 }
 
@@ -58,14 +56,36 @@ extension Call {
     }
 }
 
+extension Namespace {
+    var json: JSONValue { record.json(self) }
+}
+
 extension NamespaceRecord {
-    func json(_ usage: Usage) -> JSONValue {
-        [
+    /// With what it holds and gets; nil for one that has just been made.
+    func json(_ namespace: Namespace?) -> JSONValue {
+        let usage = namespace?.currentUsage ?? Usage()
+        let now = MonotonicTime.now()
+        return [
             "name": .string(name.rawValue), "id": JSONValue(id.rawValue),
             "keys": JSONValue(usage.keys), "bytes": JSONValue(usage.bytes),
             "quota_keys": .orNull(quotaKeys), "quota_bytes": .orNull(quotaBytes),
+            "soft_quota_keys": .orNull(softQuotaKeys),
+            "soft_quota_bytes": .orNull(softQuotaBytes),
+            "max_requests_per_second": .orNull(requestsPerSecondMax),
             "read_only": .bool(isReadOnly), "created_at": .string(createdAt.rfc3339),
             "state": "active",
+            "warnings": .array(
+                (namespace?.exceededSoftQuotas ?? []).words.map { .string($0) }),
+            "reads_per_second": .rate(namespace?.traffic.readsPerSecond(at: now) ?? 0),
+            "writes_per_second": .rate(namespace?.traffic.writesPerSecond(at: now) ?? 0),
+            "last_write_at": .orNull(namespace?.lastWriteAt?.rfc3339),
         ]
+    }
+}
+
+extension JSONValue {
+    /// To a thousandth.
+    fileprivate static func rate(_ rate: Double) -> JSONValue {
+        .number((rate * 1_000).rounded() / 1_000)
     }
 }

@@ -60,7 +60,7 @@ enum TokenResource {
                 ]))
         }
         let catalog = try call.engine().state.catalog
-        let name = token.namespace.flatMap { catalog.namespaces[$0]?.record.name.rawValue }
+        let name = token.namespace.flatMap { catalog.namespace($0)?.record.name.rawValue }
         return .response(
             .json([
                 "kind": .string(token.namespace == nil ? "admin" : "namespace"),

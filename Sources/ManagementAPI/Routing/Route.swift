@@ -11,6 +11,8 @@ struct Route: Sendable {
     /// The query parameters it takes.
     let query: [String]
     let effect: Effect
+    /// How it counts among the requests to its namespace's data.
+    let traffic: Traffic
     /// Whether the second daemon serves it too.
     let isHealth: Bool
     let run: @Sendable (Call) throws(Problem) -> Outcome
@@ -42,6 +44,13 @@ struct Route: Sendable {
         case changes(needsSpace: Bool)
     }
 
+    /// What the rates and the limit of a namespace's requests are made of.
+    enum Traffic: Sendable {
+        /// It manages the namespace, or is of none.
+        case none
+        case read, write
+    }
+
     /// What a resource has done.
     enum Outcome: Sendable {
         case response(Response)
@@ -52,6 +61,7 @@ struct Route: Sendable {
     init(
         _ method: HTTPMethod, _ template: String, _ scope: Scope, body: BodyRule = .none,
         query: [String] = [], effect: Effect = .reads, isHealth: Bool = false,
+        isManagement: Bool = false,
         _ run: @escaping @Sendable (Call) throws(Problem) -> Outcome
     ) {
         self.method = method
@@ -62,6 +72,12 @@ struct Route: Sendable {
         self.query = effect == .reads ? query : query + [Route.redirect]
         self.effect = effect
         self.isHealth = isHealth
+        traffic =
+            switch scope {
+            case .namespaceRead where !isManagement: .read
+            case .namespaceWrite where !isManagement: .write
+            default: .none
+            }
         self.run = run
     }
 

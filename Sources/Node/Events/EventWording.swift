@@ -36,6 +36,11 @@ struct EventWording: Sendable {
                 if let after { events += self.events(before, after, at: entry.time) }
             case .topology(let document):
                 events += tell(document, of: lineage, at: entry.time)
+            case .softQuotas(let record, let before, let after, let usage):
+                events += SoftQuotas.all.compactMap { quota in
+                    guard before.contains(quota) != after.contains(quota) else { return nil }
+                    return record.event(quota, after.contains(quota), usage, at: entry.time)
+                }
             }
         }
         let told = NamespaceNews.allCases.flatMap { news in
@@ -145,6 +150,26 @@ private enum NamespaceNews: String, CaseIterable {
                     "names": .array(names.map { .string($0) }), "count": JSONValue(records.count),
                 ])
         ]
+    }
+}
+
+extension NamespaceRecord {
+    fileprivate func event(
+        _ quota: SoftQuotas, _ isExceeded: Bool, _ usage: Usage, at now: UnixMilliseconds
+    ) -> Event {
+        let word = quota.words.joined()
+        let (limit, used) =
+            quota == .keys ? (softQuotaKeys, usage.keys) : (softQuotaBytes, usage.bytes)
+        let detail =
+            isExceeded
+            ? "Namespace \(name) uses \(used) and has a \(word) of \(limit ?? 0). Nothing is refused yet."
+            : "Namespace \(name) uses no more than its \(word) allows again."
+        return Event(
+            .namespace, isExceeded ? "soft-quota-exceeded" : "soft-quota-ended", name.rawValue,
+            at: now, detail,
+            [
+                "quota": .string(word), "limit": .orNull(limit), "used": JSONValue(used),
+            ])
     }
 }
 

@@ -78,9 +78,9 @@ extension Node {
 
     private var userData: (keys: UInt64, namespaces: Int)? {
         state.engine.map { engine in
-            let namespaces = engine.state.catalog.namespaces.values
+            let namespaces = engine.state.catalog.namespaces
             return (
-                namespaces.reduce(0) { $0 + $1.currentUsage.keys }, namespaces.count - 1
+                namespaces.values.reduce(0) { $0 + $1.currentUsage.keys }, namespaces.count - 1
             )
         }
     }
