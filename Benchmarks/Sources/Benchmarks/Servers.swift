@@ -27,10 +27,11 @@ final class ConvoyNode {
     func stop() { child.stop() }
 
     func request(
-        _ method: String, _ path: String, _ body: JSONValue? = nil, bytes: [UInt8]? = nil
+        _ method: String, _ path: String, _ body: JSONValue? = nil, bytes: [UInt8]? = nil,
+        isJSON: Bool = false
     ) throws -> FetchResponse {
         var headers: [(String, String)] = []
-        if body != nil { headers.append(("Content-Type", "application/json")) }
+        if body != nil || isJSON { headers.append(("Content-Type", "application/json")) }
         return try fetcher.fetch(
             FetchRequest(
                 method: method, url: url + path, headers: headers,

@@ -6,7 +6,7 @@ import Foundation
 
 let sections: [(name: String, run: () throws -> Void)] = [
     ("engine", EngineBenchmark.run), ("rest", RESTBenchmark.run), ("sync", SyncBenchmark.run),
-    ("replication", ReplicationBenchmark.run),
+    ("replication", ReplicationBenchmark.run), ("namespaces", NamespacesBenchmark.run),
 ]
 let asked = CommandLine.arguments.dropFirst()
 let known = sections.map(\.name) + ReplicationBenchmark.names
