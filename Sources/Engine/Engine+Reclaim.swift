@@ -26,6 +26,9 @@ extension Engine {
     /// Smaller leftovers are left to RocksDB's own compactions.
     static let reclaimBytesMin: UInt64 = 1 << 20
 
+    /// It was told to give back no more.
+    public var isReclaimStopped: Bool { reclaim.withLock { $0.isStopped } }
+
     public var reclaimStatus: ReclaimStatus { reclaim.withLock { $0.status } }
 
     /// Gives back what there is to give. Blocks for as long as that takes, or until
@@ -53,6 +56,7 @@ extension Engine {
 
     /// Looks at how much is left, for ``reclaimStatus``. Quick, also while space is given back.
     public func measureReclaim() throws(EngineError) {
+        seedDeadRanges()
         var pending: UInt64 = 0
         for range in reclaim.withLock({ $0.ranges.all }) {
             let bytes = try bytes(of: range)
@@ -92,24 +96,33 @@ extension Engine {
         guard isFirst else { return }
         let state = self.state
         var end = NamespaceID.default
-        for namespace in state.catalog.namespaces.values.map(\.record).sorted(by: { $0.id < $1.id })
-        {
-            for (from, to) in [
-                (Key.data(end, epoch: 0, []), Key.data(namespace.id, epoch: 0, [])),
-                (
+        for namespace in state.catalog.namespaces.values.lazy.map(\.record) {
+            // Nobody has had the ids between, or they are gone.
+            if namespace.id > end {
+                noteOlder(
+                    Key.data(end, epoch: 0, []), Key.data(namespace.id, epoch: 0, []), state)
+            }
+            // Of a hundred thousand few were ever flushed.
+            if namespace.epoch > NamespaceRecord.epochFirst {
+                noteOlder(
                     Key.data(namespace.id, epoch: 0, []),
-                    Key.data(namespace.id, epoch: namespace.epoch, [])
-                ),
-            ] where from != to {
-                let range = DeadRange(from: from, to: to, endedBy: state.position.index)
-                if let range { noteOlder(range) }
+                    Key.data(namespace.id, epoch: namespace.epoch, []), state)
             }
             end = NamespaceID(rawValue: namespace.id.rawValue + 1)
+        }
+        // Those that were made last may be the ones that are gone.
+        let next = NamespaceID(
+            rawValue: UInt32(clamping: state.catalog.nextNumber(.namespaceID)))
+        if next > end {
+            noteOlder(Key.data(end, epoch: 0, []), Key.data(next, epoch: 0, []), state)
         }
     }
 
     /// Unless entries since the start have said more of it.
-    private func noteOlder(_ range: DeadRange) {
+    private func noteOlder(_ from: [UInt8], _ to: [UInt8], _ state: EngineState) {
+        guard let range = DeadRange(from: from, to: to, endedBy: state.position.index) else {
+            return
+        }
         reclaim.withLock { reclaim in
             if !reclaim.ranges.has(range.namespace) { reclaim.ranges.add(range) }
         }

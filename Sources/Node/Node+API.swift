@@ -27,7 +27,7 @@ extension Node {
     public func operationCounts() -> [OperationRecord.State: Int]? {
         guard let catalog = engine?.state.catalog else { return nil }
         var counts: [OperationRecord.State: Int] = [:]
-        let local = tracker.localRecords
+        let local = tracker.localRecords + tracker.upkeepRecords
         for record in local { counts[record.state, default: 0] += 1 }
         let localIDs = Set(local.map(\.id))
         for record in catalog.operations.values where !localIDs.contains(record.id) {

@@ -51,6 +51,7 @@ public final class Node: Sendable {
     let topologyAppliedAt = Monitor<MonotonicTime?>(nil)
     /// Since when this node has known of the newest document.
     let documentKnown = Monitor<(version: TopologyVersion, at: MonotonicTime)?>(nil)
+    let reclaiming = Monitor<RunningReclaim?>(nil)
     /// When a handover to this node was first heard of.
     let handoverHeardAt = Monitor<(version: TopologyVersion, at: MonotonicTime)?>(nil)
     let startedAt = MonotonicTime.now()

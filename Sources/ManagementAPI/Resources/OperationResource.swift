@@ -113,7 +113,7 @@ extension OperationView {
         [
             "id": .string(record.id), "type": .string(record.type),
             "state": .string(record.state.word), "node": .string(record.subject),
-            "steps": .array(steps.map(\.shown)),
+            "node_local": .bool(isNodeLocal), "steps": .array(steps.map(\.shown)),
             "observed_at": .orNull(observedAt?.rfc3339),
             "progress": progress.map { progress in
                 [

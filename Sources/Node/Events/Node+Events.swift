@@ -49,7 +49,8 @@ extension Node {
         if let document = state.document {
             events.publish(wording.tell(document, of: state.lineage, at: now))
         }
-        events.publish(wording.events(ofLocal: tracker.localRecords, at: now))
+        events.publish(
+            wording.events(ofLocal: tracker.localRecords + tracker.upkeepRecords, at: now))
         events.publish(wording.settle({ operation($0)?.record }, at: now))
         let new = snapshot(wording)
         guard new != seen else { return }

@@ -70,7 +70,7 @@ final class Maintenance: Sendable {
         repeating("expiry", Maintenance.expiryPeriod, ExpirySweep()) { [stopping] sweep in
             sweep.run(node) { stopping.withLock { $0.isStopping } }
         }
-        repeating("reclaim", Maintenance.period) { [self] in reclaimSpace(node) }
+        repeating("reclaim", Maintenance.period) { node.reclaimSpace() }
     }
 
     func stop(_ engine: Engine?, until deadline: MonotonicTime) {
@@ -157,26 +157,11 @@ final class Maintenance: Sendable {
         }
     }
 
-    /// On a thread of its own: it may take long.
-    private func reclaimSpace(_ node: Node) {
-        guard let engine = node.engine else { return }
-        let (start, before) = (MonotonicTime.now(), engine.reclaimStatus.reclaimedBytes)
-        do {
-            try engine.reclaimSpace()
-            let bytes = engine.reclaimStatus.reclaimedBytes - before
-            guard bytes > 0 else { return }
-            node.log(
-                .info, "the space of flushed or removed namespaces is free again",
-                ["bytes": "\(bytes)", "took": "\(MonotonicTime.now() - start)"])
-        } catch {
-            node.log(.error, "cannot give space back", ["error": "\(error)"])
-        }
-    }
-
     private func keepShort(_ node: Node) {
         guard let engine = node.engine else { return }
         do {
             try engine.measureReclaim()
+            node.noteReclaimProgress()
             state.store(engine.databaseBytes + engine.memtableBytes, ordering: .relaxed)
             var persisted = try engine.persistedIndex()
             let unflushedMax = min(

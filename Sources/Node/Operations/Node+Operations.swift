@@ -8,7 +8,7 @@ extension Node {
     public func operation(_ id: String) -> OperationView? {
         // What runs here is truer than what the log says of it until it is done.
         let record =
-            tracker.localRecords.first { $0.id == id }
+            (tracker.localRecords + tracker.upkeepRecords).first { $0.id == id }
             ?? state.engine?.state.catalog.operations[id]
         return record.map { shown([$0])[0] }
     }
@@ -24,6 +24,8 @@ extension Node {
         case "resync-node":
             return .impossible(
                 "A full sync that has begun is finished, so that the node ends whole.")
+        case "reclaim":
+            return .impossible("It is the node's own work, and ends when the space is free.")
         default:
             return .impossible("It ends by itself within a minute.")
         }
@@ -32,7 +34,7 @@ extension Node {
     /// The newest first.
     public func operations() -> [OperationView] {
         var records = state.engine?.state.catalog.operations ?? [:]
-        for local in tracker.localRecords { records[local.id] = local }
+        for local in tracker.localRecords + tracker.upkeepRecords { records[local.id] = local }
         return shown(
             records.values.sorted { ($1.createdAt, $1.id) < ($0.createdAt, $0.id) })
     }

@@ -99,7 +99,7 @@ extension OperationTracker {
             }
         }
         return OperationView(
-            record: record, steps: steps, progress: progress,
+            record: record, isNodeLocal: isNodeLocal(record.id), steps: steps, progress: progress,
             result: record.state == .succeeded ? result : nil,
             vetoes: record.state == .failed ? result?["vetoes"] : nil, observedAt: observedAt)
     }
@@ -116,12 +116,13 @@ extension OperationTracker {
             case "add-node": ["append", "adopt", "sync"]
             case "failover": ["look", "promises", "tail", "reign", "spread"]
             case "fork": ["fork"]
+            case "reclaim": ["reclaim"]
             case "rollback": ["append", "converge"]
             case "switchover": ["begin", "catch-up", "hold", "handover", "spread"]
             default: ["request", "sync"]
             }
         // An operation that is an entry has done its first step with it; the others are at theirs.
-        let first = ["failover", "fork"].contains(type) ? "running" : "succeeded"
+        let first = ["failover", "fork", "reclaim"].contains(type) ? "running" : "succeeded"
         return names.enumerated().map { place, name in
             OperationView.Step(
                 name: name, state: place == 0 ? first : "pending",

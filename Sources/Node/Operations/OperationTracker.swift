@@ -20,6 +20,9 @@ final class OperationTracker: Sendable {
         var looks = 0
         /// Operations of this node that are not in its log: it has no right to append yet.
         var local: [String: OperationRecord] = [:]
+        /// Work of this node for itself, which no log will ever have: the one that runs, and the last
+        /// ones that have ended, the oldest first.
+        var upkeep: [OperationRecord] = []
         var isBidding = false
         /// Bids in a row, of this process, that came to nothing.
         var failedBids = 0
@@ -110,6 +113,7 @@ final class OperationTracker: Sendable {
         }
         tracked.withLock { tracked in
             let ids = Set(catalog.operations.keys).union(tracked.local.keys)
+                .union(tracked.upkeep.map(\.id))
             tracked.byID = tracked.byID.filter { ids.contains($0.key) }
             for record in running where tracked.byID[record.id] == nil {
                 tracked.byID[record.id] = Course(steps: OperationTracker.steps(of: record))

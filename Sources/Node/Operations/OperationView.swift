@@ -5,6 +5,8 @@ public import Platform
 /// An operation as its resource shows it: what the log says of it, and how far it has come.
 public struct OperationView: Sendable {
     public var record: OperationRecord
+    /// It is of this node alone: not in the log, or not yet.
+    public var isNodeLocal: Bool
     public var steps: [Step]
     public var progress: Progress?
     /// What it came to; nil until it has succeeded, and where there is nothing to say.
@@ -54,7 +56,7 @@ extension OperationView {
     /// Of an operation that has just begun.
     public init(begun record: OperationRecord) {
         self.init(
-            record: record, steps: OperationTracker.steps(of: record), progress: nil,
-            observedAt: .now())
+            record: record, isNodeLocal: false, steps: OperationTracker.steps(of: record),
+            progress: nil, observedAt: .now())
     }
 }
