@@ -109,6 +109,7 @@ public final class BodyStream: Sendable {
     /// The client has closed its side. What it sent before is still read; libmicrohttpd does not tell when
     /// there is nothing left of it and the body is not complete, so two looks without a byte between do.
     func noteDeparture() {
+        guard !connection.hasUnreadBytes else { return }
         let isOver = state.withLock { state in
             guard !state.isComplete, state.suspended == nil else { return false }
             defer { state.receivedWhenLeft = state.receivedBytes }

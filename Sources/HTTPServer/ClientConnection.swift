@@ -80,6 +80,15 @@ final class ClientConnection: Sendable {
         return .now() + .milliseconds(-Int64(milliseconds))
     }
 
+    /// Whether the kernel has bytes of the client that nobody has read.
+    var hasUnreadBytes: Bool {
+        withSocket { socket in
+            var byte: UInt8 = 0
+            return recv(socket, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+                > 0
+        } ?? false
+    }
+
     /// Whether the client has closed its side. A suspended connection is not told otherwise.
     var clientHasLeft: Bool {
         withSocket { socket in

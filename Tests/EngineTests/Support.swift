@@ -90,7 +90,8 @@ struct SplitMix64: RandomNumberGenerator {
 
 let testLineage = Lineage(id: Hash128(high: 0xC0, low: 0x17))
 let firstReign = Reign(term: 1, holder: NodeNumber(rawValue: 1))
-let soon = MonotonicTime.now() + .seconds(300)
+/// From now on: what is waited for so long has failed.
+var soon: MonotonicTime { .now() + .seconds(300) }
 
 func founder() throws -> NodeRecord {
     NodeRecord(

@@ -1,4 +1,5 @@
 import Engine
+import Foundation
 import JSON
 import Platform
 import Testing
@@ -135,5 +136,40 @@ import Testing
         #expect(member([0xFF]) == "value_base64")
         #expect(member([UInt8](repeating: 1, count: 10)) == "value")
         #expect(member([UInt8](repeating: 1, count: 10_000)) == "value_base64")
+    }
+
+    /// `CONVOY_SEED` repeats a run.
+    @Test func `whatever bytes come are read alike in any pieces, and to their end`() {
+        let given = ProcessInfo.processInfo.environment["CONVOY_SEED"].flatMap { UInt64($0) }
+        var random = Numbers(state: given ?? UInt64.random(in: 0...UInt64(UInt32.max)))
+        print("bytes to import: CONVOY_SEED=\(random.state)")
+        let parts: [[UInt8]] = [
+            TransferFormat.magic, Array("{\"key\":\"a\",\"value\":\"b\"}".utf8), [10], [10, 13],
+            Array("{\"convoy_export\":1}\n".utf8), Array("K\u{1}\0\0\0\u{1}\0\0\0".utf8),
+            [UInt8](repeating: 0, count: 10), Array("E\u{2}\0\0\0{}".utf8), [0xFF, 0xFE], [34],
+        ]
+        for _ in 0..<400 {
+            var bytes = Bool.random(using: &random) ? TransferFormat.magic : []
+            for _ in 0..<Int.random(in: 0...12, using: &random) {
+                bytes += parts.randomElement(using: &random) ?? []
+            }
+            if !bytes.isEmpty, Bool.random(using: &random) {
+                bytes[Int.random(in: bytes.indices, using: &random)] = .random(
+                    in: 0...255, using: &random)
+            }
+            let whole = items(bytes, pieces: 1 << 20)
+            #expect(items(bytes, pieces: 1) == whole, "\(bytes)")
+            #expect(
+                items(bytes, pieces: Int.random(in: 2...20, using: &random)) == whole, "\(bytes)")
+        }
+    }
+
+    private struct Numbers: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return state ^ (state >> 29)
+        }
     }
 }
