@@ -134,7 +134,7 @@ import Testing
         let cluster = try TestCluster()
         let client = cluster.primary.client
         // The whole body is larger than a batch may be: frames of 1 MiB.
-        let count = isFullRun ? 700 : 70
+        let count = isFullRun ? 560 : 70
         let value = [UInt8](repeating: UInt8(ascii: "v"), count: 1 << 20)
         var body = Array("CONVOYKV".utf8) + [1]
         for number in 0..<count {
