@@ -202,7 +202,7 @@ extension Node {
             let word = PeerVersion(lineage: lineage, version: document.version, document: document)
             _ = try client.call(
                 "POST", "/replication/topology", body: .object(JSONObject(word.members)))
-            peers.pokeOnce(record.number, about: document.version)
+            peers.noteTold(record.number, of: document.version)
         } else if isSameLineage {
             try requestResync(record, client)
         }

@@ -64,9 +64,9 @@ final class PeerWatches: Sendable {
     /// Asks a peer again at once.
     func poke(_ number: NodeNumber) { watches.withLock { $0[number] }?.poke() }
 
-    /// Asks a peer again that was just told of a document: once for each.
-    func pokeOnce(_ number: NodeNumber, about version: TopologyVersion) {
-        watches.withLock { $0[number] }?.pokeOnce(about: version)
+    /// A peer was just told of a document: it is asked again soon whether it knows it, a few times.
+    func noteTold(_ number: NodeNumber, of version: TopologyVersion) {
+        watches.withLock { $0[number] }?.noteTold(of: version)
     }
 
     func pokeAll() {
@@ -97,11 +97,14 @@ final class PeerWatch: Sendable {
     private let state: Monitor<State>
 
     private static let period: Duration = .seconds(1)
+    /// While it may be about to learn what it was told, so often.
+    private static let toldPeriod: Duration = .milliseconds(50)
+    private static let toldMax = 10
 
     private struct State {
         var observation: PeerObservation?
-        /// Of the document that it was told of last.
-        var toldVersion: TopologyVersion?
+        /// Of the document that it was told of last, and how often.
+        var told: (version: TopologyVersion, count: Int)?
         /// When the call under way began.
         var openSince: MonotonicTime?
         var removal: Removal?
@@ -151,11 +154,20 @@ final class PeerWatch: Sendable {
 
     func poke() { state.update { $0.isPoked = true } }
 
-    func pokeOnce(about version: TopologyVersion) {
-        state.update { state in
-            guard state.toldVersion != version else { return }
-            state.toldVersion = version
-            state.isPoked = true
+    func noteTold(of version: TopologyVersion) {
+        state.withLock { state in
+            if state.told?.version != version { state.told = (version, 0) }
+            state.told?.count += 1
+        }
+    }
+
+    /// Until the next visit.
+    private var pause: Duration {
+        state.withLock { state in
+            guard let told = state.told, told.count <= PeerWatch.toldMax,
+                let known = state.observation?.status?.document?.version, known < told.version
+            else { return PeerWatch.period }
+            return PeerWatch.toldPeriod
         }
     }
 
@@ -175,7 +187,7 @@ final class PeerWatch: Sendable {
             while true {
                 visit(node, client)
                 if isOver(node.state.facts.lineage) { break }
-                _ = state.wait(until: .now() + PeerWatch.period) { state -> Bool? in
+                _ = state.wait(until: .now() + pause) { state -> Bool? in
                     guard state.isPoked || state.isStopping else { return nil }
                     state.isPoked = false
                     return true

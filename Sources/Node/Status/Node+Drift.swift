@@ -41,7 +41,12 @@ extension Node {
             known = (document.version, .now())
             return true
         }
-        if isNew { peers.pokeAll() }
+        guard isNew else { return }
+        // Nothing is waited for from who does not answer.
+        for record in document.nodes where peers.observation(of: record.number)?.isReachable == true
+        {
+            peers.poke(record.number)
+        }
     }
 
     /// The nodes that answer, and were last asked before this node knew of the document: what they did
