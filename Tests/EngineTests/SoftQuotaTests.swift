@@ -49,6 +49,20 @@ import Testing
         committer.stop(until: soon)
     }
 
+    @Test func `a small soft quota does not flap either`() {
+        let record = NamespaceRecord(
+            id: NamespaceID(rawValue: 2), name: "a", createdAt: UnixMilliseconds(rawValue: 1),
+            softQuotaKeys: 3, softQuotaBytes: 0)
+        func exceeded(_ keys: UInt64, _ bytes: UInt64, _ before: SoftQuotas) -> SoftQuotas {
+            SoftQuotas.exceeded(
+                by: Usage(keys: keys, bytes: bytes), of: record, before: before)
+        }
+        #expect(exceeded(3, 0, []) == [])
+        #expect(exceeded(4, 1, []) == [.keys, .bytes])
+        #expect(exceeded(3, 1, [.keys, .bytes]) == [.keys, .bytes])
+        #expect(exceeded(2, 0, [.keys, .bytes]) == [])
+    }
+
     @Test func `a soft quota counts from when it is set, and of what a restart finds`() throws {
         let directory = try TestDirectory()
         let (engine, committer) = try Engine.found(in: directory.incarnation)

@@ -15,8 +15,8 @@ public struct SoftQuotas: OptionSet, Hashable, Sendable {
             + (contains(.bytes) ? ["soft_quota_bytes"] : [])
     }
 
-    /// Use has fallen back only when it is this part of the quota below it, so that a namespace at its
-    /// limit is not told of with each write.
+    /// Use has fallen back only when it is this part of the quota below it, and at least one, so that a
+    /// namespace at its limit is not told of with each write.
     static let returnPart: UInt64 = 20
 
     /// What `record` uses more of than it should. What was exceeded `before` still is until use has
@@ -26,7 +26,7 @@ public struct SoftQuotas: OptionSet, Hashable, Sendable {
     ) -> SoftQuotas {
         func isExceeded(_ used: UInt64, _ quota: UInt64?, _ was: Bool) -> Bool {
             guard let quota else { return false }
-            return used > (was ? quota - quota / returnPart : quota)
+            return used > (was ? quota - min(quota, max(1, quota / returnPart)) : quota)
         }
         var found: SoftQuotas = []
         if isExceeded(usage.keys, record.softQuotaKeys, before.contains(.keys)) {
