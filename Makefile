@@ -66,7 +66,8 @@ test-python: build test-deps
 # The page in each state, wide and narrow, light and dark, into a folder that git ignores.
 screenshots: build test-deps
 	CONVOY_BINARY=$(CURDIR)/$(CONVOY) CONVOY_SCREENSHOTS=$(CURDIR)/screenshots \
-	    $(VENV)/bin/pytest -q -p no:cacheprovider Tests/Browser/test_states.py Tests/Browser/test_actions.py Tests/Browser/test_large.py
+	    $(VENV)/bin/pytest -q -p no:cacheprovider \
+	    Tests/Browser/test_page.py Tests/Browser/test_states.py Tests/Browser/test_actions.py Tests/Browser/test_large.py
 
 demo: build
 	swift build -c release $(SWIFT_FLAGS) --product Demo

@@ -102,7 +102,7 @@ function show(action) {
   plan();
 }
 
-function field({ name, label, required, type }) {
+function field({ name, label, required, type, isRemark }) {
   const input = make("input");
   input.name = input.id = `field-${name}`;
   input.name = name;
@@ -110,8 +110,12 @@ function field({ name, label, required, type }) {
   input.required = required ?? false;
   input.autocomplete = "off";
   input.addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = setTimeout(plan, TYPING_PAUSE_MS);
+    if (!isRemark) {
+      // Nothing is done by a plan of something else.
+      Object.assign(open, { state: "planning", found: null, number: (open.number ?? 0) + 1 });
+      clearTimeout(typing);
+      typing = setTimeout(plan, TYPING_PAUSE_MS);
+    }
     drawState();
   });
   const text = make("label", null, null, label);
@@ -133,6 +137,7 @@ function request(action, dry) {
 async function plan() {
   const action = open;
   const self = known.self?.name;
+  const number = action.number = (action.number ?? 0) + 1;
   action.state = "planning";
   action.found = null;
   drawState();
@@ -145,7 +150,7 @@ async function plan() {
   } else {
     let answer = null;
     try { answer = await ask(...request(action, true), PLAN_TIMEOUT_MS); } catch { /* null says it */ }
-    if (open !== action) return;
+    if (open !== action || action.number !== number) return;
     if (answer?.status === 200) Object.assign(action, { found: answer.body, state: "planned" });
     else Object.assign(action, { state: "refused", why: explain(answer) });
   }

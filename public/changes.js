@@ -1,6 +1,6 @@
 // The changes that the page can ask for. Each is { title, go, what, scope, at, method, path, body(fields), … }: `at` is the
-// node that it is sent to; `name` is what has to be typed first, where it destroys; `fields` are what it asks for; `plan`
-// stands in for one where the API makes none.
+// node that it is sent to; `name` is what has to be typed first, where it destroys; `fields` are what it asks for (the plan
+// does not depend on a remark); `plan` stands in for one where the API makes none.
 
 import { known } from "./data.js";
 import * as words from "./words.js";
@@ -18,7 +18,7 @@ export const failOver = (node) => ({
   title: `Fail over to ${node}`, go: "Fail over", scope: "topology:force", at: node, name: node,
   what: `${node} takes over although the primary does not answer. What only the old primary has may be lost.`,
   method: "POST", path: "/v1/topology/failover",
-  fields: [{ name: "reason", label: "Why", required: true },
+  fields: [{ name: "reason", label: "Why", required: true, isRemark: true },
     { name: "accept_data_loss", label: "Accept that data may be lost", type: "checkbox" }],
   body: ({ reason, accept_data_loss: accepts }) => ({ to: node, reason: reason || "…", ...accepts ? { accept_data_loss: true } : {} }),
 });

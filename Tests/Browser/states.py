@@ -118,8 +118,20 @@ AUDIT = {"items": [{"number": 1, "index": 1, "when": ago(4000), "who": "token:ab
          "next_page_token": None}
 
 
+def kept_for_a_moment(make, seconds=0.4):
+    """A large state is not made anew for each of the questions that are asked at once."""
+    kept = {"until": 0.0, "value": None}
+
+    def answer():
+        if time.monotonic() > kept["until"]:
+            kept.update(value=make(), until=time.monotonic() + seconds)
+        return kept["value"]
+    return answer
+
+
 def answers_of(state, namespace_count=60):
     """What the page asks of a node, with `state` as its GET /v1/sync."""
+    state = kept_for_a_moment(state)
     scopes = ["cluster:read", "topology:write", "topology:force", "namespaces:write", "tokens:admin"]
     drift = {"converged": False, "items": [{"kind": "upstream-differs", "node": "n4", "since": ago(8),
                                             "detail": "n4 follows n3, configured is n2.", "action": "The replica moves."}]}

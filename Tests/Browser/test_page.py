@@ -10,7 +10,7 @@ import pytest
 import requests
 from selenium.webdriver.common.by import By
 
-from pages import (PHONE, WIDE, console_errors, node_row, open_page, read, sentence, set_scheme, set_size,
+from pages import (PHONE, WIDE, console_errors, node_row, open_page, read, sentence, set_scheme, set_size, shoot,
                    until, until_sentence)
 from running_node import BINARY, RunningNode
 from stub import PUBLIC
@@ -150,6 +150,7 @@ def test_the_page_says_at_once_that_the_server_is_gone_and_recovers(page, node):
     until_sentence(page, r"^Lost contact with this node [0-9]+ s ago\. What you see below is old\.$", 4)
     assert "old" in page.find_element(By.ID, "data").get_attribute("class").split()
     assert page.title.startswith("✕")
+    shoot(page, "server-gone")
     node.start()
     until_sentence(page, r"^All is well: n1 accepts writes", 20)
     assert "old" not in page.find_element(By.ID, "data").get_attribute("class").split()

@@ -210,6 +210,12 @@ def test_a_full_sync_in_progress(browser, cluster):
         assert "resync-node n2" in text_of(page, "#operations")
         assert_first_view_agrees(page, n1)
         shoot(page, "full-sync")
+        # Whether it can be cancelled, the API says, in words.
+        page.find_element(By.CSS_SELECTOR, "#operations button").click()
+        assert "Cancel resync-node of n2" in text_of(page, "#action-title")
+        page.find_element(By.ID, "action-go").click()
+        until(lambda: text_of(page, "#action-result"), lambda: text_of(page, "#action"))
+        page.find_element(By.ID, "action-close").click()
     finally:
         post(n2, "/v1/nodes/self", {"full_sync_max_bytes_per_second": None}, 200, "PATCH")
     until_sentence(page, WELL, 30)
@@ -252,6 +258,17 @@ def test_a_dead_primary_seen_from_a_replica(browser, cluster):
         assert read(page, "document.body.dataset.level") == "bad"
         assert_first_view_agrees(page, n2)
         shoot(page, "primary-dead")
+        # What it would cost to have this node take over is said before anything is done.
+        page.find_element(By.CSS_SELECTOR, "#node-n2 button").click()
+        page.find_element(By.XPATH, "//*[@id='action-fields']//button[text()='Fail over…']").click()
+        until(lambda: "collect promises n2" in text_of(page, "#plan"), lambda: text_of(page, "#plan"))
+        page.find_element(By.ID, "action-name").send_keys("n2")
+        assert not page.find_element(By.ID, "action-go").is_enabled()
+        page.find_element(By.ID, "field-reason").send_keys("n1 is lost")
+        until(lambda: page.find_element(By.ID, "action-go").is_enabled() or "not possible" in text_of(page, "#plan"),
+              lambda: text_of(page, "#plan"))
+        shoot(page, "failover")
+        page.find_element(By.ID, "action-close").click()
     finally:
         n1.start()
     until_sentence(page, WELL, 30)
