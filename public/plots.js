@@ -81,6 +81,9 @@ export function plot({ title, unit, series }, { end, width, height = 150 }) {
       svg("text", { x: at, y: height - 5, "text-anchor": minutes * 60 === seconds ? "start" : minutes ? "middle" : "end" },
         minutes ? `−${minutes} min` : "now"));
   }
+  if (!series.some(({ points }) => points.some(([, value]) => value != null))) {
+    drawing.append(svg("text", { x: (box.left + box.right) / 2, y: box.bottom / 2, "text-anchor": "middle" }, "nothing to show at this node"));
+  }
   series.forEach(({ points }, place) => {
     const shown = points.filter(([at]) => at >= end - seconds);
     const d = path(shown, x, y, 60);

@@ -60,7 +60,8 @@ function placeText(side) {
 
 function runningText(node, state, now, rate) {
   const role = node.running?.role ?? "no role";
-  const parts = [state.word === role ? role : `${role}, ${state.word}`];
+  // That it is a replica, its link says.
+  const parts = [role === "replica" ? state.word : `${role}, ${state.word}`];
   const since = words.secondsSince(node.running?.since, now);
   if (node.full_sync) {
     const sync = node.full_sync;
@@ -171,7 +172,7 @@ function card(row, place, parentPlace, rows, width) {
     parts.push(svg("path", { d: `M${right - 74} ${y + 18}l8 -8l8 8l-8 8z`, class: "diamond" }),
       svg("text", { x: right - 54, y: y + 22, class: "small differs" }, "differs"));
   } else if (row.lags) {
-    parts.push(spark(row.lags, { x: right - chart - 4, y: y + 8, width: chart - 4, height: 20 }));
+    parts.push(spark(row.lags, { x: right - chart - 4, y: y + 8, width: chart - 4, height: 18 }));
   }
   if (row.done != null) {
     const long = right - left - 10;

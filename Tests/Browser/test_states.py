@@ -73,7 +73,7 @@ def test_healthy(browser, cluster):
     until_sentence(page, WELL)
     assert_first_view_agrees(page, n1)
     assert first_view(n1)[1] == ["n1", "n2", "n3"]
-    until(lambda: tree(page, "running").get("n3", "").startswith("✓ n3 replica, streaming"), lambda: tree(page, "running"))
+    until(lambda: tree(page, "running").get("n3", "").startswith("✓ n3 streaming · "), lambda: tree(page, "running"))
     assert tree(page, "configured")["n3"] == "n3 replica of n1"
     assert "differs" not in str(tree(page, "running"))
     assert text_of(page, "#fact-writable") == "yes, on n1"
@@ -185,7 +185,7 @@ def test_a_stalled_link_says_for_how_long(browser, cluster):
     n1.process.send_signal(signal.SIGSTOP)
     try:
         until_sentence(page, r"n1", 20)
-        until(lambda: re.search(r"n2 replica, (stalled|cannot connect) for [0-9]+ s", tree(page, "running")["n2"]),
+        until(lambda: re.search(r"n2 (stalled|cannot connect) for [0-9]+ s", tree(page, "running")["n2"]),
               lambda: tree(page, "running"), 25)
         until(lambda: re.search(r"\? n1 not heard for [0-9]+ s", tree(page, "running")["n1"]), lambda: tree(page, "running"))
         assert text_of(page, "#fact-writable") in ("no (n1)", "not known (n1)")

@@ -118,11 +118,14 @@ private struct Problems {
         if let name = sync.primary {
             if !sync.writable, !isApart { addNotWritable(name) }
         } else if !isApart {
+            let running = sync.nodes.first { $0.name == own }?.running
+            let since =
+                running?.role == .undecided ? Wording.lasting(running?.since, now) : ""
             add(
                 1, .bad,
                 sync.nodes.count > 1
-                    ? "No node is primary, so nothing can be written: start the old primary again, or promote a replica."
-                    : "This node has not decided its role, so nothing can be written: it does so by itself; else see its log."
+                    ? "No node is primary\(since), so nothing can be written: start the old primary again, or promote a replica."
+                    : "This node has not decided its role\(since), so nothing can be written: it does so by itself; else see its log."
             )
         }
         for node in sync.nodes {
