@@ -54,7 +54,7 @@ extension NodeChanges {
                 "\(limit), the running one too; kept in its node.json")
             return .response(DryRun.answer(TopologyPlan(steps: [step])))
         }
-        call.node.limitFullSync(bytesPerSecondMax: bytes) { failure in
+        call.node.limitFullSync(bytesPerSecondMax: bytes, changedBy: call.changedBy) { failure in
             if let failure {
                 call.respond(.internalError("The limit cannot be kept: \(Sentence.of(failure))"))
             } else {

@@ -190,7 +190,7 @@ enum NodeChanges {
                 "not-this-node", "A claim is made at the node itself: PATCH /v1/nodes/self there.")
         }
         if isDryRun { return .response(DryRun.answer(call.node.planClaim(upstream: upstream))) }
-        call.node.claim(upstream: upstream) { result in
+        call.node.claim(upstream: upstream, changedBy: call.changedBy) { result in
             switch result {
             case .success: call.respond(.json(call.report(of: own)?.json ?? .null))
             case .failure(let refusal): call.respond(Problem(refusal))

@@ -16,12 +16,14 @@ public enum ClaimRefusal: Error, Sendable {
 extension Node {
     /// Follows `upstream` instead of the node that is configured, when that one is silent and nobody
     /// can change the topology. On disk before `completion` is called; never waits for the network.
+    /// It is this node's alone, so `changedBy` is in its event log, and not in the audit.
     public func claim(
-        upstream: NodeName, completion: @escaping @Sendable (Result<Void, ClaimRefusal>) -> Void
+        upstream: NodeName, changedBy: String,
+        completion: @escaping @Sendable (Result<Void, ClaimRefusal>) -> Void
     ) {
         let isQueued = control.enqueue { [self] in
             do throws(ClaimRefusal) {
-                completion(.success(try makeClaim(upstream)))
+                completion(.success(try makeClaim(upstream, changedBy)))
             } catch {
                 completion(.failure(error))
             }
@@ -52,7 +54,7 @@ extension Node {
     }
 
     /// On the control loop.
-    private func makeClaim(_ name: NodeName) throws(ClaimRefusal) {
+    private func makeClaim(_ name: NodeName, _ changedBy: String) throws(ClaimRefusal) {
         let (record, configured, document) = try checkClaim(name)
         let upstream = record.number
         do {
@@ -68,7 +70,9 @@ extension Node {
         if case .replica(let session?) = state.role, session.upstream.number != upstream {
             session.stop()
         }
-        log(.warning, "claimed another upstream", ["upstream": name.rawValue])
+        log(
+            .warning, "claimed another upstream",
+            ["upstream": name.rawValue, "by": changedBy])
         control.poke()
     }
 }

@@ -6,7 +6,8 @@ extension Node {
     /// Limits the full syncs that this node receives, the running one too; nil: what it was started
     /// with holds again. On disk before `completion` is called, with why it could not be done, if so.
     public func limitFullSync(
-        bytesPerSecondMax rate: UInt64?, completion: @escaping @Sendable (String?) -> Void
+        bytesPerSecondMax rate: UInt64?, changedBy: String,
+        completion: @escaping @Sendable (String?) -> Void
     ) {
         let isQueued = control.enqueue { [self] in
             do {
@@ -20,6 +21,7 @@ extension Node {
                 [
                     "bytes_per_second": rate.map { "\($0)" } ?? "as started",
                     "in_force": state.fullSyncBytesPerSecondMax.map { "\($0)" } ?? "none",
+                    "by": changedBy,
                 ])
             waits.poke()
             completion(nil)
