@@ -121,27 +121,32 @@ extension Catalog {
     /// comparison of two numbers.
     private func ranked(_ listing: NamespaceListing, _ now: MonotonicTime) -> [ListedNamespace] {
         guard listing.countMax > 0 else { return [] }
-        var found: [ListedNamespace] = []
+        let isDescending = listing.isDescending
+        var found: [(place: NamespaceListing.Place, id: NamespaceID)] = []
         var last: NamespaceListing.Place?
+        var lastRank = isDescending ? UInt64.min : UInt64.max
         func cut() {
             found.sort { listing.precedes($0.place, $1.place) }
-            found = Array(found.prefix(listing.countMax))
-            if found.count == listing.countMax { last = found.last?.place }
+            guard found.count >= listing.countMax else { return }
+            found.removeSubrange(listing.countMax...)
+            last = found.last?.place
+            lastRank = last?.rank ?? lastRank
         }
         namespaces.forEachValue { namespace in
             let rank = listing.order.rank(of: namespace, at: now)
-            if let last, listing.isDescending ? rank < last.rank : rank > last.rank { return }
-            let name = namespace.record.name.rawValue
-            let place = NamespaceListing.Place(rank: rank, name: name)
-            if let last, !listing.precedes(place, last) { return }
+            if isDescending ? rank < lastRank : rank > lastRank { return }
+            let place = NamespaceListing.Place(rank: rank, name: namespace.record.name.rawValue)
+            if rank == lastRank, let last, !listing.precedes(place, last) { return }
             if let after = listing.after, !listing.precedes(after, place) { return }
-            guard listing.prefix.isEmpty || name.utf8.starts(with: listing.prefix.utf8) else {
-                return
-            }
-            found.append((namespace, place))
+            guard
+                listing.prefix.isEmpty || place.name.utf8.starts(with: listing.prefix.utf8)
+            else { return }
+            found.append((place, namespace.record.id))
             if found.count >= 2 * listing.countMax { cut() }
         }
         cut()
-        return found
+        return found.compactMap { found in
+            namespaces[found.id].map { (namespace: $0, place: found.place) }
+        }
     }
 }

@@ -48,7 +48,7 @@ public struct SortedTable<Key: Comparable & Sendable, Value: Sendable>: Sendable
 
     /// All of them in order, without the cost of an iterator.
     func forEachValue(_ body: (Value) -> Void) {
-        for chunk in chunks { for entry in chunk { body(entry.value) } }
+        for chunk in chunks { for place in chunk.indices { body(chunk[place].value) } }
     }
 
     /// Entries from the first on whose key is above `key`, or with `including` not below it.
