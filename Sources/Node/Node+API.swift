@@ -64,9 +64,10 @@ extension Node {
 }
 
 extension Node {
-    /// Whether nobody comes in without a token: by the state that serves now, or, before the first
-    /// sync, by the word of the cluster that adopted this node.
+    /// Whether nobody comes in without a token: by the state that serves now, or, while there is none,
+    /// by the one that served before, or the word of the cluster that adopted this node.
     public var requiresToken: Bool {
-        engine?.state.catalog.requiresToken ?? state.facts.requiresToken
+        engine?.state.catalog.requiresToken
+            ?? (state.facts.requiresToken || state.hadTokens)
     }
 }

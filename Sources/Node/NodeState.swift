@@ -16,6 +16,10 @@ final class NodeState: Sendable {
 
     private struct Core {
         var engine: Engine?
+        /// What was served last, of a node that stops: its topology is still the one that is known.
+        var parting: EngineState?
+        /// A state that was served, and is not any more, wanted a token of everybody.
+        var hadTokens = false
         /// A state of the history that this node had before it was adopted: serves nobody, and is
         /// kept until a full sync has found where the histories part.
         var foreign: Engine?
@@ -49,6 +53,9 @@ final class NodeState: Sendable {
     }
 
     var engine: Engine? { core.withLock { $0.engine } }
+    /// Of the engine, or when the node stops of the one that it had.
+    var served: EngineState? { core.withLock { $0.engine?.state ?? $0.parting } }
+    var hadTokens: Bool { core.withLock { $0.hadTokens } }
     var foreign: Engine? { core.withLock { $0.foreign } }
     var role: Role { core.withLock { $0.role } }
     var since: UnixMilliseconds { core.withLock { $0.since } }
@@ -84,7 +91,7 @@ final class NodeState: Sendable {
 
     /// The cluster that this node belongs to, with the newest document of it.
     var membership: Membership {
-        Membership(facts: { self.facts }, applied: { self.engine?.state })
+        Membership(facts: { self.facts }, applied: { self.served })
     }
 
     var lineage: Lineage? { membership.lineage }
@@ -174,7 +181,10 @@ final class NodeState: Sendable {
 
     /// Serves `engine`, or nothing, from now on. `foreign` is kept beside it.
     func setEngine(_ engine: Engine?, foreign: Engine? = nil) {
+        let last = self.engine?.state
         core.withLock {
+            if let last, last.catalog.requiresToken { $0.hadTokens = true }
+            if $0.isDraining, engine == nil { $0.parting = last }
             $0.engine = engine
             $0.foreign = foreign
         }

@@ -39,12 +39,20 @@ public struct FailoverOutlook: Equatable, Sendable {
 /// What only nodes have that do not answer, as last known. It is a floor: what they wrote since they
 /// were last heard is counted by ``unheardSeconds`` alone.
 public struct PossibleLoss: Equatable, Sendable {
-    /// Nil: none of the silent nodes was ever heard.
+    /// Nil: none of the silent nodes was ever heard, or they had nothing more then, and that is too long
+    /// ago to say anything of what they have written since.
     public var entries: UInt64?
     /// By the mean size of an entry here; nil as ``entries``.
     public var bytes: UInt64?
     /// Since the silent node that is furthest was last heard.
     public var unheardSeconds: Double?
+
+    /// A node that runs is heard each second, so one that was heard within so long had hardly time to
+    /// write more.
+    public static let freshSeconds = 1.5
+
+    /// Whether there may be more than what is counted here.
+    public var isFloor: Bool { unheardSeconds.map { $0 > PossibleLoss.freshSeconds } ?? true }
 
     public init(entries: UInt64?, bytes: UInt64?, unheardSeconds: Double?) {
         self.entries = entries
@@ -61,17 +69,25 @@ public struct PossibleLoss: Equatable, Sendable {
             self.init(entries: nil, bytes: nil, unheardSeconds: nil)
             return
         }
-        let entries = last.index > furthest ? last.index.distance(past: furthest) : 0
+        let counted = last.index > furthest ? last.index.distance(past: furthest) : 0
+        let isOld = last.ageSeconds > PossibleLoss.freshSeconds
+        guard counted > 0 || !isOld else {
+            self.init(entries: nil, bytes: nil, unheardSeconds: last.ageSeconds)
+            return
+        }
         self.init(
-            entries: entries, bytes: entryBytes.map { UInt64(Double(entries) * $0) },
+            entries: counted, bytes: entryBytes.map { UInt64(Double(counted) * $0) },
             unheardSeconds: last.ageSeconds)
     }
 
     public var evidence: [TopologyPlan.Evidence] {
         [
-            entries.map { .measured("entries", $0) },
+            entries.map {
+                TopologyPlan.Evidence(name: "entries", value: Double($0), isMeasured: !isFloor)
+            },
             bytes.map {
-                TopologyPlan.Evidence(name: "bytes", value: Double($0), isMeasured: $0 == 0)
+                TopologyPlan.Evidence(
+                    name: "bytes", value: Double($0), isMeasured: $0 == 0 && !isFloor)
             },
             unheardSeconds.map { .measured("seconds", $0) },
         ].compactMap { $0 }

@@ -172,11 +172,17 @@ import Testing
         _ = try primary.client.put(Path.key("k"), [1]).expecting(201)
         let operation = try begin(at: primary.client, from: "n1", to: "n2", timeout: 20_000)
         let path = "/v1/operations/\(operation)"
-        #expect(try primary.client.post("\(path)/cancel").status == 202)
+        let cancelled = try primary.client.post(
+            "\(path)/cancel", headers: [("X-Change-Reason", "second thoughts")])
+        #expect(cancelled.status == 202)
         try poll(within: .seconds(3), for: "it is cancelled") {
             try primary.client.get(path)["state"]?.stringValue == "cancelled" ? true : nil
         }
         #expect(try primary.client.post("\(path)/cancel").problem == "not-cancellable")
+        let record = try primary.client.list("/v1/audit").first {
+            $0["what"] == "switchover.cancel"
+        }
+        #expect(record?["who"] == "anonymous" && record?["why"] == "second thoughts", "\(record)")
         #expect(try primary.client.post("/v1/operations/op_none/cancel").status == 404)
         #expect(try primary.client.put(Path.key("k"), [2]).status == 204)
         heir.resume()

@@ -103,6 +103,46 @@ import Testing
         #expect(again.problem == "already-exists" && again["token"] == nil, "\(again)")
     }
 
+    /// Its state goes before its port does.
+    @Test(.timeLimit(.minutes(1)))
+    func `a node that stops lets nobody in without a token, and forgets nothing on its way`() throws
+    {
+        let cluster = try TestCluster(nodes: 2)
+        let node = cluster[1]
+        let admin = try admin(cluster.primary.client)
+        let generation = try #require(admin.get("/v1/topology")["generation"]?.integerValue)
+        try admin.waitUntilInSync()
+        let own = node.client.with(token: admin.token)
+        for _ in 0..<3 {
+            let findings = Monitor((isOver: false, findings: [String](), asked: 0))
+            let threads = [node.client, own].map { client in
+                WorkerThread(name: "asks") {
+                    while !findings.withLock({ $0.isOver }) {
+                        for path in ["/v1/sync", "/v1/topology", "/v1/nodes/self"] {
+                            guard let answer = try? client.get(path) else { continue }
+                            let shown =
+                                answer["generation"] ?? answer["configured"]?["generation"]
+                            let isWrong =
+                                answer.status == 200
+                                && (client.token == nil || shown?.integerValue != generation)
+                            findings.update {
+                                $0.asked += 1
+                                if isWrong { $0.findings.append("\(answer)") }
+                            }
+                        }
+                    }
+                }
+            }
+            rest(.milliseconds(100))
+            try node.stop()
+            findings.update { $0.isOver = true }
+            for thread in threads { #expect(thread.join(until: .now() + .seconds(20))) }
+            let found = findings.withLock { $0 }
+            #expect(found.findings.isEmpty && found.asked > 10, "\(found.findings.prefix(3))")
+            try node.start()
+        }
+    }
+
     @Test(.timeLimit(.minutes(1)))
     func `the first admin token is good where it is made`() throws {
         let client = try TestCluster().primary.client
@@ -128,6 +168,9 @@ import Testing
         let id = try #require(client.get("/v1/whoami")["id"]?.stringValue)
         let ending: JSONValue = ["scopes": ["tokens:admin"], "expires_in_seconds": 60]
         _ = try client.post("/v1/tokens", ending).expecting(201)
+        #expect(try client.delete("/v1/tokens/\(id)").problem == "last-admin-token")
+        let far: JSONValue = ["scopes": ["tokens:admin"], "networks": ["10.9.9.9/32"]]
+        _ = try client.post("/v1/tokens", far).expecting(201)
         #expect(try client.delete("/v1/tokens/\(id)").problem == "last-admin-token")
         _ = try client.post("/v1/tokens", ["scopes": ["tokens:admin"]]).expecting(201)
         #expect(try client.delete("/v1/tokens/\(id)").status == 200)

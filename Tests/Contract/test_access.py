@@ -25,7 +25,7 @@ NEEDED = {
 } | {scope: ([scope], None) for scope in ADMIN_SCOPES}
 
 # Parameters for which an operation that is let in does no harm to those that follow.
-PARAMETERS = {"key": "some-key", "name": "nobody", "kind": "primary", "id": "000000000000", "generation": "1"}
+PARAMETERS = {"key": "some-key", "name": "nobody", "kind": "primary", "id": "000000000000", "generation": "1", "file": "status.js"}
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 

@@ -163,7 +163,7 @@ class Maker:
         path = template.replace("{ns}", namespace)
         token = self.random.choice([self.tenants.their_token_id, "000000000000"])
         values = {"key": f"{MARK}-{self.random.randrange(KEYS)}", "id": token, "name": "n1",
-                  "generation": "1", "kind": "primary"}
+                  "generation": "1", "kind": "primary", "file": "status.js"}
         return re.sub(r"\{(\w+)\}", lambda found: quote(values[found[1]], safe=""), path)
 
 

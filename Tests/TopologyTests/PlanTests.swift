@@ -224,8 +224,22 @@ import Topology
         let risk = try #require(plan.risks.first { $0.code == .dataLoss })
         #expect(risk.evidence.map(\.name) == ["entries", "bytes", "seconds"])
         #expect(risk.evidence.map(\.value) == [10, 1_000, 2.5])
-        #expect(risk.evidence.map(\.isMeasured) == [true, false, true])
+        // It may have written since.
+        #expect(risk.evidence.map(\.isMeasured) == [false, false, true])
         #expect(risks(plan).contains("n1 node-unreachable"))
+    }
+
+    @Test func `what was written since a node was last heard is not said to be nothing`() {
+        func loss(_ index: UInt64, _ age: Double) -> PossibleLoss {
+            PossibleLoss(
+                heard: [(LogIndex(index), age)], furthest: LogIndex(490), entryBytes: 100)
+        }
+        #expect(loss(490, 0.4) == PossibleLoss(entries: 0, bytes: 0, unheardSeconds: 0.4))
+        #expect(loss(490, 0.4).evidence.map(\.isMeasured) == [true, true, true])
+        #expect(loss(490, 9) == PossibleLoss(entries: nil, bytes: nil, unheardSeconds: 9))
+        #expect(loss(490, 9).evidence.map(\.name) == ["seconds"])
+        #expect(loss(500, 9) == PossibleLoss(entries: 10, bytes: 1_000, unheardSeconds: 9))
+        #expect(loss(500, 9).isFloor && !loss(500, 0.4).isFloor)
     }
 
     @Test func `nothing is made up of nodes that were never heard`() {

@@ -2,7 +2,7 @@ public import Platform
 import Synchronization
 
 /// A namespace and what it holds.
-public struct Namespace: Sendable {
+public final class Namespace: Sendable {
     public let record: NamespaceRecord
     let usageCell: NamespaceUsage
 

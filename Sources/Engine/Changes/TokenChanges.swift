@@ -83,7 +83,7 @@ public struct RevokeToken: Change {
 
     public func decide(_ section: inout DecidingSection) throws(Refusal) -> TokenRecord {
         let token = try section.token(lookupID, of: owner)
-        if token.namespace == nil, !section.hasTokenMaker(besides: lookupID, isLasting: true) {
+        if token.namespace == nil, !section.hasSuccessor(of: token) {
             throw .lastAdminToken
         }
         section.removeRecord(.token, Array(lookupID.utf8))
@@ -174,11 +174,21 @@ extension DecidingSection {
     }
 
     /// Whether an admin token other than `id` may make tokens now; with `isLasting` for ever.
-    fileprivate func hasTokenMaker(besides id: String?, isLasting: Bool = false) -> Bool {
+    fileprivate func hasTokenMaker(besides id: String?) -> Bool {
         catalog.tokens(of: nil).contains { token in
-            guard token.lookupID != id, token.scopes.contains(.tokensAdmin) else { return false }
-            if isLasting { return token.expiresAt == nil }
-            return !token.isExpired(at: time)
+            token.lookupID != id && token.scopes.contains(.tokensAdmin)
+                && !token.isExpired(at: time)
+        }
+    }
+
+    /// Whether another token makes tokens, never ends, and is good wherever `token` is.
+    fileprivate func hasSuccessor(of token: TokenRecord) -> Bool {
+        catalog.tokens(of: nil).contains { other in
+            let isGoodThere =
+                other.networks.isEmpty
+                || (!token.networks.isEmpty && Set(other.networks).isSuperset(of: token.networks))
+            return other.lookupID != token.lookupID && other.scopes.contains(.tokensAdmin)
+                && other.expiresAt == nil && isGoodThere
         }
     }
 

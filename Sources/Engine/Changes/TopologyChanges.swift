@@ -162,8 +162,13 @@ public struct PutOperation: Change {
     public static let ageMax: Duration = .seconds(30 * 24 * 3600)
 
     public var record: OperationRecord
+    /// For the audit, when somebody has ended it; else it went its way by itself.
+    public var author: ChangeAuthor?
 
-    public init(_ record: OperationRecord) { self.record = record }
+    public init(_ record: OperationRecord, author: ChangeAuthor? = nil) {
+        self.record = record
+        self.author = author
+    }
 
     public var kind: EntryKind { .catalog }
     public var bytes: Int { 512 }
@@ -174,6 +179,7 @@ public struct PutOperation: Change {
         if let known = section.catalog.operations[record.id], known.state != .running {
             return known
         }
+        if let author { section.attribute(to: author) }
         section.putOperation(record)
         return record
     }

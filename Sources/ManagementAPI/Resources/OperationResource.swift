@@ -73,7 +73,7 @@ enum OperationResource {
     private static func cancel(_ call: Call) throws(Problem) -> Route.Outcome {
         let id = call.parameter("id")
         _ = try call.engine()
-        switch call.node.cancel(id) {
+        switch call.node.cancel(id, by: call.credential) {
         case nil:
             throw .notFound("There is no operation \(id).")
         case .tooLate?:

@@ -148,7 +148,7 @@ extension PossibleLoss {
     var json: JSONValue {
         [
             "entries": .orNull(entries), "bytes": .orNull(bytes),
-            "seconds": .orNull(unheardSeconds),
+            "seconds": .orNull(unheardSeconds), "at_least": .bool(isFloor),
         ]
     }
 

@@ -1,4 +1,4 @@
-import Engine
+public import Engine
 import JSON
 import Platform
 import Topology
@@ -13,12 +13,13 @@ extension Node {
         return record.map { shown([$0])[0] }
     }
 
-    /// Gives an operation up, where that is possible; returns at once. Nil: there is no such one.
-    public func cancel(_ id: String) -> CancelOutcome? {
+    /// Gives an operation up, where that is possible; returns at once. Nil: there is no such one. The
+    /// audit has `credential`'s author at its end.
+    public func cancel(_ id: String, by credential: Credential) -> CancelOutcome? {
         guard let record = operation(id)?.record else { return nil }
         guard record.state == .running else { return .tooLate }
         switch record.type {
-        case "switchover": return tracker.cancelSwitchover(record.id)
+        case "switchover": return tracker.cancelSwitchover(record.id, by: credential)
         case "add-node":
             return .impossible("Remove the node \(record.subject) instead.")
         case "resync-node":

@@ -46,6 +46,11 @@ extension OperationTracker {
         tracked.withLock { $0.switchover?.id == id && $0.switchover?.isCancelled == true }
     }
 
+    /// Who has cancelled the switchover `id`.
+    func canceller(of id: String) -> Credential? {
+        tracked.withLock { $0.switchover?.id == id ? $0.switchover?.canceller : nil }
+    }
+
     /// From here on it cannot be cancelled any more. False when it has been.
     func closeSwitchover(_ id: String) -> Bool {
         tracked.withLock { tracked in
@@ -58,12 +63,12 @@ extension OperationTracker {
     }
 
     /// Gives up the switchover `id`, if its handover is not being appended yet.
-    func cancelSwitchover(_ id: String) -> CancelOutcome {
+    func cancelSwitchover(_ id: String, by canceller: Credential) -> CancelOutcome {
         tracked.withLock { tracked in
             guard let running = tracked.switchover, running.id == id, !running.isClosed else {
                 return .tooLate
             }
-            tracked.switchover?.isCancelled = true
+            if running.canceller == nil { tracked.switchover?.canceller = canceller }
             return .cancelling
         }
     }

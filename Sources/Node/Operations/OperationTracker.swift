@@ -36,7 +36,9 @@ final class OperationTracker: Sendable {
     /// The planned switchover that runs.
     struct Switchover {
         var id: String
-        var isCancelled = false
+        /// Who has cancelled it.
+        var canceller: Credential?
+        var isCancelled: Bool { canceller != nil }
         /// The handover is being appended: too late to cancel.
         var isClosed = false
     }

@@ -54,6 +54,8 @@ extension Node {
         let (promises, needed) = (outlook.promisers.count, outlook.promisesNeeded)
         let risk =
             "\(promises) of \(promises + outlook.silent.count) nodes answer, and \(needed) are needed to know that nothing acknowledged is missing: what only the silent nodes have is lost"
+            + (outlook.loss?.isFloor ?? false
+                ? "; what they wrote since they were last heard, nobody knows" : "")
         return TopologyPlan.Finding(
             .dataLossPossible, name, risk,
             evidence: [

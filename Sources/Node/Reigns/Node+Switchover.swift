@@ -261,7 +261,10 @@ extension Node {
         ended.errorCode = abort.code
         ended.errorDetail = abort.detail
         ended.result = OperationResult.ended(at: tracker.end(ended.id, abort.state))
-        submit(PutOperation(ended), needsSpace: false) { [self, ended] result in
+        let end = PutOperation(
+            ended, author: abort.state == .cancelled ? tracker.canceller(of: ended.id)?.author : nil
+        )
+        submit(end, needsSpace: false) { [self, ended] result in
             // Whoever reigns now may not have heard that it began: this node tells how it ended.
             if case .failure = result { keepLocal(ended) }
             waits.poke()
