@@ -108,6 +108,22 @@ import Testing
         let hold = deadlines["hold"]?["deadline_at"]?.stringValue
         let catchUp = deadlines["catch-up"]?["deadline_at"]?.stringValue
         #expect(try #require(hold) < #require(catchUp), "writes are held for 5 s at most: \(steps)")
+        // The new primary shows the same, also when it was not there meanwhile.
+        for restarts in [false, true] {
+            if restarts {
+                try heir.stop()
+                try heir.start()
+            }
+            let shown = try heir.client.get("/v1/operations/\(operation)")
+            for step in shown["steps"]?.arrayValue ?? [] {
+                let name = step["name"]?.stringValue ?? ""
+                #expect(step["state"] == "succeeded", "\(shown)")
+                guard name != "spread" else { continue }
+                #expect(step["started_at"] == deadlines[name]?["started_at"], "\(name) \(shown)")
+                #expect(step["started_at"]?.stringValue != nil)
+            }
+            #expect(shown["result"]?["course"] == nil && shown["result"]?["pause_ms"] != nil)
+        }
         let audit = try heir.client.list("/v1/audit")
         let actions = audit.filter { record in
             record["changes"]?.arrayValue?.contains {

@@ -72,7 +72,8 @@ extension OperationTracker {
     ) -> OperationView {
         let course = tracked.withLock { $0.byID[record.id] }
         let result = OperationResult.parse(record.result)
-        var steps = course?.steps ?? OperationTracker.steps(of: record)
+        let kept = OperationResult.steps(result)
+        var steps = course?.steps ?? kept ?? OperationTracker.steps(of: record)
         var progress = course?.progress
         var observedAt: UnixMilliseconds? = .now()
         switch record.state {
@@ -92,7 +93,7 @@ extension OperationTracker {
             if var course, !course.isEnding {
                 course.end(record.state)
                 steps = course.steps
-            } else if course == nil {
+            } else if course == nil, kept == nil {
                 let step = result?["step"]?.stringValue
                 steps = OperationTracker.ended(
                     steps, at: steps.firstIndex { $0.name == step }, record.state)
@@ -100,7 +101,7 @@ extension OperationTracker {
         }
         return OperationView(
             record: record, isNodeLocal: isNodeLocal(record.id), steps: steps, progress: progress,
-            result: record.state == .succeeded ? result : nil,
+            result: record.state == .succeeded ? OperationResult.shown(result) : nil,
             vetoes: record.state == .failed ? result?["vetoes"] : nil, observedAt: observedAt)
     }
 

@@ -17,6 +17,30 @@ enum OperationResult {
         String(decoding: members.serialized(), as: UTF8.self)
     }
 
+    /// The same with the steps as the node has seen them that ran the operation, so that every node
+    /// shows them for as long as it is kept.
+    static func text(_ text: String?, with steps: [OperationView.Step]) -> String {
+        var members = parse(text)?.objectValue ?? JSONObject()
+        members[course] = .array(steps.map(\.json))
+        return self.text(.object(members))
+    }
+
+    /// The steps that ``text(_:with:)`` has written; nil when there are none.
+    static func steps(_ json: JSONValue?) -> [OperationView.Step]? {
+        guard let list = json?[course]?.arrayValue else { return nil }
+        let steps = list.compactMap(OperationView.Step.init(json:))
+        return steps.count == list.count ? steps : nil
+    }
+
+    /// All but the steps; nil when that is nothing.
+    static func shown(_ json: JSONValue?) -> JSONValue? {
+        guard var members = json?.objectValue else { return nil }
+        members[course] = nil
+        return members.isEmpty ? nil : .object(members)
+    }
+
+    private static let course = "course"
+
     /// How far an operation came that did not succeed, and each rule that forbade it.
     static func ended(at step: String?, vetoes: [TopologyPlan.Finding] = []) -> String? {
         var members = JSONObject()

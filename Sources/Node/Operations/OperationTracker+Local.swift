@@ -42,7 +42,9 @@ extension OperationTracker {
             tracked.local[id]?.finishedAt = .now()
             tracked.local[id]?.errorCode = code
             tracked.local[id]?.errorDetail = detail
-            tracked.local[id]?.result = OperationResult.ended(at: step, vetoes: vetoes)
+            tracked.local[id]?.result = OperationResult.text(
+                OperationResult.ended(at: step, vetoes: vetoes),
+                with: tracked.byID[id]?.steps ?? [])
         }
     }
 

@@ -1,4 +1,5 @@
 import Engine
+import Log
 import Platform
 import Replication
 
@@ -30,6 +31,19 @@ extension OperationTracker {
             course.enter(step, deadline: deadline?.wallClock, at: .now())
             tracked.byID[id] = course
         }
+    }
+
+    /// How far the candidate is.
+    func note(_ id: String, applied: LogIndex, of target: LogIndex) {
+        tracked.withLock {
+            $0.byID[id]?.progress = OperationView.Progress(
+                done: min(applied, target).rawValue, total: target.rawValue, unit: "entries")
+        }
+    }
+
+    /// The steps of an operation that this node runs.
+    func steps(of id: String) -> [OperationView.Step] {
+        tracked.withLock { $0.byID[id]?.steps ?? [] }
     }
 
     /// - Returns: The step that it was at.

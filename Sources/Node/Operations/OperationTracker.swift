@@ -146,7 +146,8 @@ final class OperationTracker: Sendable {
                 }
                 if result.to == node.name.rawValue, let takeOver {
                     result.takeOverMilliseconds = SwitchoverResult.milliseconds(takeOver)
-                    record.result = result.text
+                    let steps = OperationResult.steps(OperationResult.parse(record.result))
+                    record.result = OperationResult.text(result.text, with: steps ?? [])
                 }
                 end(record, .succeeded, node)
             default:
@@ -292,9 +293,13 @@ final class OperationTracker: Sendable {
         }
         tracked.withLock { tracked in
             var course =
-                tracked.byID[record.id] ?? Course(steps: OperationTracker.steps(of: record))
+                tracked.byID[record.id]
+                ?? Course(
+                    steps: OperationResult.steps(OperationResult.parse(record.result))
+                        ?? OperationTracker.steps(of: record))
             let step = course.end(record.state)
             if record.state != .succeeded { record.result = OperationResult.ended(at: step) }
+            record.result = OperationResult.text(record.result, with: course.steps)
             tracked.byID[record.id] = course
         }
         node.submit(PutOperation(record), needsSpace: false) { [self, id = record.id] result in

@@ -101,7 +101,9 @@ extension Node {
                 throw Bid.Failure.lacks(bid.document)
             }
             var operation = failover.operation
-            operation.result = OperationResult.text(result.json)
+            tracker.enterLocal(operation.id, "reign")
+            operation.result = OperationResult.text(
+                OperationResult.text(result.json), with: tracker.steps(of: operation.id))
             try reignNow(bid, operation)
         } catch {
             tracker.failLocal(
@@ -126,7 +128,6 @@ extension Node {
     }
 
     private func reignNow(_ bid: Bid, _ operation: OperationRecord) throws(Bid.Failure) {
-        tracker.enterLocal(operation.id, "reign")
         let isOpen = control.run(within: .seconds(30)) { [self] in
             stands(bid) && takeReign(bid, operation)
         }

@@ -184,6 +184,7 @@ extension Node {
                         "\(heir.name) has no link any more; \(name) stays primary, and writes go on"
                 )
             }
+            tracker.note(switchover.operation.id, applied: applied, of: target)
             if applied >= target, source.acked(atLeast: target, durable: false) >= needed { return }
             if tracker.isCancelled(switchover.operation.id) {
                 throw Abort(
@@ -223,10 +224,10 @@ extension Node {
             let reign = Reign(term: term, holder: heir)
             // The new primary ends it, and adds its part.
             var operation = switchover.operation
-            operation.result =
-                SwitchoverResult(
-                    from: name.rawValue, to: operation.subject, held: .now() - heldAt
-                ).text
+            let result = SwitchoverResult(
+                from: name.rawValue, to: operation.subject, held: .now() - heldAt)
+            operation.result = OperationResult.text(
+                result.text, with: tracker.steps(of: operation.id))
             let change = ChangeTopology(
                 changedBy: operation.createdBy, reason: operation.reason, operation: operation,
                 isHandover: true
@@ -260,7 +261,8 @@ extension Node {
         ended.finishedAt = .now()
         ended.errorCode = abort.code
         ended.errorDetail = abort.detail
-        ended.result = OperationResult.ended(at: tracker.end(ended.id, abort.state))
+        let step = OperationResult.ended(at: tracker.end(ended.id, abort.state))
+        ended.result = OperationResult.text(step, with: tracker.steps(of: ended.id))
         let end = PutOperation(
             ended, author: abort.state == .cancelled ? tracker.canceller(of: ended.id)?.author : nil
         )
