@@ -248,7 +248,10 @@ async function go() {
 function curl(action) {
   const [path, { body }] = request(action, false);
   const base = (action.at !== known.self?.name ? addressOf(action.at) : null) ?? location.origin;
-  return [`curl -X ${action.method} ${changes.quoted(base + path)}`, '-H "Authorization: Bearer $CONVOY_TOKEN"',
+  // An open node takes no header without a token in it.
+  const isOpen = (known.caller?.kind ?? "anonymous") === "anonymous";
+  return [`curl -X ${action.method} ${changes.quoted(base + path)}`,
+    ...isOpen ? [] : ['-H "Authorization: Bearer $CONVOY_TOKEN"'],
     ...body ? ["-H 'Content-Type: application/json'", `-d ${changes.quoted(body)}`] : []].join(" \\\n  ");
 }
 

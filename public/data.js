@@ -33,7 +33,7 @@ export function may(scope) {
   return known.caller?.scopes?.includes(scope) ?? false;
 }
 
-/** The answer as { status, date, body }; throws if none came in time. `body` is null unless it is JSON. */
+/** The answer as { path, status, date, body }; throws if none came in time. `body` is null unless it is JSON. */
 export async function ask(path, more = {}, timeout = TIMEOUT_MS) {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), timeout);
@@ -42,7 +42,7 @@ export async function ask(path, more = {}, timeout = TIMEOUT_MS) {
     const text = await answer.text();
     let body = null;
     try { body = JSON.parse(text); } catch { /* not JSON: the status says enough */ }
-    return { status: answer.status, date: Date.parse(answer.headers.get("Date") ?? ""), body };
+    return { path, status: answer.status, date: Date.parse(answer.headers.get("Date") ?? ""), body };
   } finally {
     clearTimeout(timer);
   }
@@ -86,10 +86,16 @@ export function takeIf200(key) {
   };
 }
 
+/** What is asked for instead of the state while that would be refused: whether the node is there. */
+const ALIVE = "/livez";
+
+export const statePath = () => known.unauthorized ? ALIVE : "/v1/sync";
+
 export function takeSync(answer) {
   known.failed = answer == null;
   if (answer == null) return;
   known.answeredAt = performance.now();
+  if (answer.path === ALIVE) return;
   known.unauthorized = answer.status === 401;
   known.refusal = null;
   if (answer.status === 200 && Array.isArray(answer.body?.nodes)) {

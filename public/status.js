@@ -2,7 +2,7 @@
 // module of its own, and all of them draw from what data.js knows.
 
 import { drawActions, namespaceActions, nodeActions, operationActions, startActions } from "./actions.js";
-import { ask, known, poll, takeIf200, takeMeasured, takeSync, view } from "./data.js";
+import { ask, forget, known, poll, statePath, takeIf200, takeMeasured, takeSync, view } from "./data.js";
 import { byId, say } from "./dom.js";
 import { drawHistory, EVENTS_MAX, isShown, startTabs } from "./history.js";
 import { drawPlots } from "./measured.js";
@@ -73,11 +73,18 @@ async function logIn(event) {
   byId("login-send").disabled = false;
   say(byId("login-error"), answer == null ? "This node did not answer. Try again."
     : answer.status === 201 ? "" : answer.body?.detail ?? `This node answered ${answer.status}.`);
+  if (answer?.status === 201) known.unauthorized = false;
   askAll();
 }
 
 async function logOut() {
-  try { await ask("/v1/session", { method: "DELETE" }); } catch { /* the next answer says whether it is done */ }
+  try {
+    const answer = await ask("/v1/session", { method: "DELETE" });
+    if (answer.status < 300) {
+      known.unauthorized = true;
+      forget();
+    }
+  } catch { /* the next answer says whether it is done */ }
   askAll();
 }
 
@@ -92,7 +99,7 @@ known.unauthorized = !byId("token").hidden;
 const admitted = (path) => () => known.unauthorized ? null : path;
 const shown = (tab, path) => () => isShown(tab) && !document.hidden && !known.unauthorized ? path : null;
 const asking = {
-  sync: poll(() => "/v1/sync", 1000, takeSync, draw),
+  sync: poll(statePath, 1000, takeSync, draw),
   drift: poll(admitted("/v1/topology/drift"), 1000, takeIf200("drift"), draw),
   links: poll(admitted("/v1/links"), 2000, takeIf200("links"), draw),
   self: poll(admitted("/v1/nodes/self"), 3000, takeIf200("self"), draw),
@@ -158,6 +165,7 @@ async function readEarlier(id) {
 }
 
 follow("/v1/events", {
+  wanted: () => !known.unauthorized,
   take: (event) => {
     remember(event);
     for (const name of ["sync", ...NAMED[event.data.kind] ?? []]) asking[name]();

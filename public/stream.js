@@ -6,9 +6,9 @@ const PAUSE_AFTER_REFUSAL_MS = 5000;
 
 /**
  * Follows the events until the page is gone. `take` gets each { id, data }; `began` the id where the stream begins,
- * when nothing was known before; `missed` is called when events were lost; `broke` when the stream ended.
+ * when nothing was known before; nothing is asked while `wanted` says no; `missed` is called when events were lost; `broke` when the stream ended.
  */
-export function follow(path, { take, began, missed, broke }) {
+export function follow(path, { wanted, take, began, missed, broke }) {
   let last = null;
   let abort = null;
   let timer = null;
@@ -16,6 +16,10 @@ export function follow(path, { take, began, missed, broke }) {
   async function run() {
     clearTimeout(timer);
     if (document.hidden || abort) return;
+    if (!wanted()) {
+      timer = setTimeout(run, PAUSE_MS);
+      return;
+    }
     const mine = abort = new AbortController();
     let pause = PAUSE_MS;
     try {

@@ -51,7 +51,7 @@ def test_a_node_is_added_after_its_plan_was_seen(page, nodes):
     assert "it follows n1" in plan(page) and "Risks" in plan(page)
     command = text_of(page, "#action-curl")
     assert f"curl -X POST '{nodes[0].url}/v1/nodes'" in command and nodes[1].url in command
-    assert '-H "Authorization: Bearer $CONVOY_TOKEN"' in command and "cvy_" not in command
+    assert "Authorization" not in command, "the node is open"
     shoot(page, "plan")
     go(page).click()
     until_done(page, "✓ Begun: operation op_")

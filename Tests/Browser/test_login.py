@@ -8,7 +8,7 @@ import pytest
 import requests
 from selenium.webdriver.common.by import By
 
-from pages import open_page, read, sentence, until, until_sentence
+from pages import console_errors, open_page, read, sentence, until, until_sentence
 from running_node import BINARY, RunningNode, free_port
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set")
@@ -48,6 +48,9 @@ def test_without_a_session_there_is_a_form_and_no_data(page, node):
     served = requests.get(node.url + "/", timeout=5).text
     assert "n1" not in served and node.admin["id"] not in served
     assert "Log in: this node tells its state to those with a token." in served
+    # It asks for nothing that would be refused, and complains of nothing.
+    until(lambda: read(page, "performance.getEntriesByName(location.origin + '/livez').length") >= 2, lambda: body_text(page))
+    assert console_errors(page) == []
     # A token in a header is no way in: it could be guessed at without being counted.
     assert "n1" not in requests.get(node.url + "/", headers=node.headers, timeout=5).text
 
