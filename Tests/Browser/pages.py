@@ -112,3 +112,30 @@ def shoot(browser, name):
             (folder / f"{name}-{size[0]}-{scheme}.png").write_bytes(base64.b64decode(picture))
     set_scheme(browser, None)
     set_size(browser, WIDE)
+
+
+# The least contrast of all text that is seen, against the nearest background that is not transparent, and where.
+CONTRAST = r"""
+const parts = colour => colour.match(/[0-9.]+/g).map(Number);
+const luminance = colour => parts(colour).slice(0, 3).map(value => value / 255)
+    .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
+const behind = element => {
+    for (let at = element; at; at = at.parentElement) {
+        const colour = getComputedStyle(at).backgroundColor;
+        if (parts(colour)[3] !== 0) return colour;
+    }
+    return "rgb(255, 255, 255)";
+};
+const own = element => [...element.childNodes].some(child => child.nodeType === 3 && child.data.trim());
+const worst = [...document.body.querySelectorAll("*")]
+    .filter(element => element.checkVisibility() && !element.disabled && element.tagName !== "title" && own(element)
+        && !element.closest("noscript, option, .for-ears"))
+    .map(element => {
+        const style = getComputedStyle(element);
+        const colour = element.namespaceURI.endsWith("svg") ? style.fill : style.color;
+        const pair = [luminance(colour), luminance(behind(element))];
+        return [(Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05), element.textContent.trim().slice(0, 40)];
+    }).sort((a, b) => a[0] - b[0]);
+return worst[0];
+"""

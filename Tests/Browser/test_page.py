@@ -10,7 +10,7 @@ import pytest
 import requests
 from selenium.webdriver.common.by import By
 
-from pages import (PHONE, WIDE, console_errors, node_row, open_page, read, sentence, set_scheme, set_size, shoot,
+from pages import (CONTRAST, PHONE, WIDE, console_errors, node_row, open_page, read, sentence, set_scheme, set_size, shoot,
                    until, until_sentence)
 from running_node import BINARY, RunningNode
 from stub import PUBLIC
@@ -100,33 +100,10 @@ def test_a_phone_shows_everything_without_scrolling_sideways(browser, node, sche
     try:
         open_page(browser, node, PHONE)
         assert read(browser, "document.documentElement.scrollWidth") == PHONE[0]
-        assert least_contrast(browser) >= 4.5
+        assert browser.execute_script(CONTRAST)[0] >= 4.5
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
         set_size(browser, WIDE)
-
-
-def least_contrast(browser):
-    """Of all text that is seen, against the nearest background that is not transparent."""
-    return browser.execute_script("""
-        const parts = colour => colour.match(/[0-9.]+/g).map(Number);
-        const luminance = colour => parts(colour).slice(0, 3).map(value => value / 255)
-            .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
-            .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
-        const behind = element => {
-            for (let at = element; at; at = at.parentElement) {
-                const colour = getComputedStyle(at).backgroundColor;
-                if (parts(colour)[3] !== 0) return colour;
-            }
-            return "rgb(255, 255, 255)";
-        };
-        const texts = [...document.body.querySelectorAll("*")].filter(element => element.offsetParent
-            && !element.disabled && [...element.childNodes].some(child => child.nodeType === 3 && child.data.trim()));
-        return Math.min(...texts.map(element => {
-            const pair = [luminance(getComputedStyle(element).color), luminance(behind(element))];
-            return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-        }));
-    """)
 
 
 def test_the_sentence_counts_a_replica_and_says_when_it_is_gone(page, node):

@@ -47,6 +47,10 @@ import Testing
         try expect(413, "too-large", post(deep, [json]))
         let long = #"{"name":""# + String(repeating: "a", count: 2 << 20) + #""}"#
         try expect(413, "too-large", post(long, [json]))
+        let twice = try client.post(
+            "/v1/namespaces/batch", ["create": [["name": "b"], ["name": "b"]]])
+        expect(422, "validation-failed", twice)
+        #expect(twice["errors"]?[0]?["pointer"] == "/create/1/name")
         #expect(try client.namespaceNames() == ["default"])
 
         try expect(400, nil, client.get("/v1/sync?wait=happiness"))

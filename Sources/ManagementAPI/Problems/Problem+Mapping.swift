@@ -51,7 +51,7 @@ extension Problem {
         case .lastAdminToken:
             self = .conflict(
                 "last-admin-token",
-                "No other admin token that never expires could make tokens. Make one with the scope tokens:admin first, or rotate this one."
+                "No other admin token that never expires, and is good from the same networks, could make tokens. Make one with the scope tokens:admin first, or rotate this one."
             )
         case .firstAdminTokenTooNarrow:
             self = .validationFailed([

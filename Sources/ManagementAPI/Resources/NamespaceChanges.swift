@@ -66,8 +66,16 @@ enum NamespaceChanges {
         let faults = FaultList()
         let fields = Fields(try call.document(), allowing: ["create"], faults)
         let list = fields.list("create", count: 1...CreateNamespaces.countMax, isRequired: true)
+        var known: Set<NamespaceName> = []
         let names = (list ?? []).compactMap { item in
-            name(Fields(item.value, at: item.pointer, allowing: ["name"], faults), isRequired: true)
+            let fields = Fields(item.value, at: item.pointer, allowing: ["name"], faults)
+            let name = name(fields, isRequired: true)
+            if let name, !known.insert(name).inserted {
+                faults.report(
+                    item.pointer + "/name", "duplicate",
+                    "\(name) stands in this list already. Nothing was done.")
+            }
+            return name
         }
         try faults.check()
         // Ten thousand tokens take a while to make.

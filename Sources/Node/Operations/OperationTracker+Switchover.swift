@@ -56,11 +56,7 @@ extension OperationTracker {
 
     var runsSwitchover: Bool { tracked.withLock { $0.switchover != nil } }
 
-    func isCancelled(_ id: String) -> Bool {
-        tracked.withLock { $0.switchover?.id == id && $0.switchover?.isCancelled == true }
-    }
-
-    /// Who has cancelled the switchover `id`.
+    /// Who has cancelled the switchover `id`; nil: nobody.
     func canceller(of id: String) -> Credential? {
         tracked.withLock { $0.switchover?.id == id ? $0.switchover?.canceller : nil }
     }
@@ -68,7 +64,7 @@ extension OperationTracker {
     /// From here on it cannot be cancelled any more. False when it has been.
     func closeSwitchover(_ id: String) -> Bool {
         tracked.withLock { tracked in
-            guard tracked.switchover?.id == id, tracked.switchover?.isCancelled == false else {
+            guard tracked.switchover?.id == id, tracked.switchover?.canceller == nil else {
                 return false
             }
             tracked.switchover?.isClosed = true

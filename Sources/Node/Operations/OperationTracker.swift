@@ -38,7 +38,6 @@ final class OperationTracker: Sendable {
         var id: String
         /// Who has cancelled it.
         var canceller: Credential?
-        var isCancelled: Bool { canceller != nil }
         /// The handover is being appended: too late to cancel.
         var isClosed = false
     }

@@ -186,7 +186,7 @@ extension Node {
             }
             tracker.note(switchover.operation.id, applied: applied, of: target)
             if applied >= target, source.acked(atLeast: target, durable: false) >= needed { return }
-            if tracker.isCancelled(switchover.operation.id) {
+            if tracker.canceller(of: switchover.operation.id) != nil {
                 throw Abort(
                     state: .cancelled, code: "cancelled", detail: "cancelled before the handover")
             }
