@@ -36,14 +36,22 @@ export function namespaceActions(item) {
   const allowed = may("namespaces:write");
   return { made: [allowed, item.name], make: () => {
     if (!allowed) return [];
-    const latest = () => known.namespaces?.items.find(({ name }) => name === item.name) ?? item;
-    const flushes = button("Flush…", "small", () => show(changes.flush(latest())));
+    const flushes = button("Flush…", "small", () => show(changes.flush(item.name)));
     flushes.setAttribute("aria-label", `Flush ${item.name}…`);
     return [flushes];
   } };
 }
 
 export const operationActions = { cancel: (operation) => show(changes.cancel(operation)) };
+
+/** What a link asks for, until it is known who asks. */
+let linked = null;
+
+/** `what` as of `changes.ofLink`. */
+export function openLinked(what) {
+  linked = what;
+  drawActions();
+}
 
 // ---- The dialog ----
 
@@ -61,6 +69,10 @@ export function startActions(whenChanged) {
 
 export function drawActions() {
   byId("add-node").hidden = !may("topology:write");
+  if (linked == null || known.caller == null || known.sync == null || known.self == null) return;
+  const action = changes.ofLink(linked);
+  linked = null;
+  if (action != null) show(action);
 }
 
 function fields() {
@@ -141,7 +153,9 @@ async function plan() {
   action.state = "planning";
   action.found = null;
   drawState();
-  if (action.at != null && action.at !== self) {
+  if (!may(action.scope)) {
+    Object.assign(action, { state: "refused", why: `This needs a token with the scope ${action.scope}: log in with one.` });
+  } else if (action.at != null && action.at !== self) {
     action.state = "elsewhere";
   } else if (action.plan) {
     Object.assign(action, { found: action.plan, state: "planned" });
@@ -180,7 +194,7 @@ function drawPlan(action) {
   if (state === "planning") return [make("p", "muted", null, "Looking at what it would do…")];
   if (state === "waiting") return [make("p", "muted", null, "The plan comes as soon as there is an address.")];
   if (state === "refused") return [make("p", "bad-text", null, `✕ ${why}`)];
-  if (state === "elsewhere") return [elsewhere(at)];
+  if (state === "elsewhere") return [elsewhere(at, action.link)];
   if (!found) return [];
   return [...part("It would", found.steps, "ol", ""), ...part("Risks", found.risks, "ul", "warn-text"),
     ...part("It is not possible", found.blockers, "ul", "bad-text"),
@@ -209,13 +223,13 @@ function figure({ name, value, measured }) {
   return `${what.replaceAll("_", " ")} ${measured ? "" : "about "}${text}`;
 }
 
-function elsewhere(name) {
+function elsewhere(name, link) {
   const line = make("p", "warn-text", null, `! This is sent to ${name}, and this page is that of ${known.self?.name ?? "another node"}. `);
   const address = addressOf(name);
   if (/^https?:\/\//.test(address ?? "")) {
-    const link = make("a", null, null, `Open the page of ${name}`);
-    link.href = `${address}/`;
-    line.append(link, ", or use the command below.");
+    const page = make("a", null, null, `Go on at the page of ${name}`);
+    page.href = link == null ? `${address}/` : `${address}/#${link}`;
+    line.append(page, ", or use the command below.");
   }
   return line;
 }

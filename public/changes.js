@@ -1,6 +1,6 @@
 // The changes that the page can ask for. Each is { title, go, what, scope, at, method, path, body(fields), … }: `at` is the
-// node that it is sent to; `name` is what has to be typed first, where it destroys; `fields` are what it asks for (the plan
-// does not depend on a remark); `plan` stands in for one where the API makes none.
+// node that it is sent to; `link` opens it on the page of that node; `name` is what has to be typed first, where it destroys;
+// `fields` are what it asks for (the plan does not depend on a remark); `plan` stands in for one where the API makes none.
 
 import { known } from "./data.js";
 import * as words from "./words.js";
@@ -10,12 +10,12 @@ function primaryName() {
 }
 
 export const switchOver = (node) => ({
-  title: `Switch over to ${node}`, go: "Switch over", scope: "topology:write", at: primaryName(),
+  title: `Switch over to ${node}`, go: "Switch over", link: `do=switch-over&node=${node}`, scope: "topology:write", at: primaryName(),
   what: `${node} becomes primary as planned. Nothing is lost; writes wait for a moment.`,
   method: "POST", path: "/v1/topology/switchover", body: () => ({ from: primaryName(), to: node }),
 });
 export const failOver = (node) => ({
-  title: `Fail over to ${node}`, go: "Fail over", scope: "topology:force", at: node, name: node,
+  title: `Fail over to ${node}`, go: "Fail over", link: `do=fail-over&node=${node}`, scope: "topology:force", at: node, name: node,
   what: `${node} takes over although the primary does not answer. What only the old primary has may be lost.`,
   method: "POST", path: "/v1/topology/failover",
   fields: [{ name: "reason", label: "Why", required: true, isRemark: true },
@@ -23,17 +23,17 @@ export const failOver = (node) => ({
   body: ({ reason, accept_data_loss: accepts }) => ({ to: node, reason: reason || "…", ...accepts ? { accept_data_loss: true } : {} }),
 });
 export const resync = (node) => ({
-  title: `Resync ${node}`, go: "Resync", scope: "topology:write", at: primaryName(), name: node,
+  title: `Resync ${node}`, go: "Resync", link: `do=resync&node=${node}`, scope: "topology:write", at: primaryName(), name: node,
   what: `${node} starts over with a full sync, and replaces what it has.`,
   method: "POST", path: `/v1/nodes/${encodeURIComponent(node)}/resync`,
 });
 export const remove = (node) => ({
-  title: `Remove ${node}`, go: "Remove", scope: "topology:write", at: primaryName(), name: node,
+  title: `Remove ${node}`, go: "Remove", link: `do=remove&node=${node}`, scope: "topology:write", at: primaryName(), name: node,
   what: `${node} goes out of the topology and follows nobody any more. Its data stays on its disk.`,
   method: "DELETE", path: `/v1/nodes/${encodeURIComponent(node)}`,
 });
 export const addNode = () => ({
-  title: "Add a node", go: "Add", scope: "topology:write", at: primaryName(),
+  title: "Add a node", go: "Add", link: "do=add-node", scope: "topology:write", at: primaryName(),
   what: "A node that runs somewhere joins as a replica, and begins with a full sync.",
   method: "POST", path: "/v1/nodes",
   fields: [{ name: "address", label: "Its address, as http://host:port", required: true },
@@ -42,12 +42,10 @@ export const addNode = () => ({
   body: ({ address, upstream, discard_data: discards }) =>
     ({ address, ...upstream ? { upstream } : {}, ...discards ? { discard_data: true } : {} }),
 });
-export const flush = (item) => ({
-  title: `Flush ${item.name}`, go: "Flush", scope: "namespaces:write", at: primaryName(), name: item.name,
+export const flush = (name) => ({
+  title: `Flush ${name}`, go: "Flush", link: `do=flush&namespace=${name}`, scope: "namespaces:write", at: primaryName(), name,
   what: "All keys of the namespace are removed, at once and on every node. This cannot be undone.",
-  method: "POST", path: `/v1/namespaces/${encodeURIComponent(item.name)}/flush`,
-  plan: { steps: [{ detail: "one entry, on every node" }], blockers: [], risks: [{ code: "data-loss",
-    detail: `${words.counted(item.keys, "key", "keys")}, ${words.bytes(item.bytes)}, are gone` }] },
+  method: "POST", path: `/v1/namespaces/${encodeURIComponent(name)}/flush`,
 });
 export const cancel = (operation) => ({
   title: `Cancel ${operation.type} of ${operation.node}`, go: "Cancel it", scope: "topology:write", at: primaryName(),
@@ -55,6 +53,18 @@ export const cancel = (operation) => ({
   method: "POST", path: `/v1/operations/${encodeURIComponent(operation.id)}/cancel`,
   plan: { steps: [{ detail: "the operation stops before its next step" }], risks: [], blockers: [] },
 });
+
+const BY_LINK = {
+  "switch-over": ({ node }) => switchOver(node), "fail-over": ({ node }) => failOver(node),
+  resync: ({ node }) => resync(node), remove: ({ node }) => remove(node),
+  "add-node": addNode, flush: ({ namespace }) => flush(namespace),
+};
+
+/** What a link means, `what` being a query as in `do=remove&node=n2`; null if nothing. */
+export function ofLink(what) {
+  const given = Object.fromEntries(new URLSearchParams(what));
+  return BY_LINK[given.do]?.(given) ?? null;
+}
 
 /** Quoted for a shell. Pure. */
 export function quoted(text) {

@@ -7,7 +7,7 @@ const UNWANTED_MS = 300;
 
 /** Clocks: the page's monotonic one for elapsed time, the server's for everything that was observed. */
 export const known = {
-  self: null, sync: null, drift: null, links: null, namespaces: null, trouble: null, caller: null,
+  self: null, sync: null, drift: null, links: null, namespaces: null, caller: null,
   measured: null, operations: null, history: null, audit: null, events: [],
   refusal: null, unauthorized: false, failed: false,
   answeredAt: null,   // performance.now() of the last answer
@@ -113,7 +113,7 @@ export function takeSync(answer) {
 }
 
 export function forget() {
-  for (const key of ["sync", "drift", "links", "namespaces", "trouble", "self", "caller", "measured", "operations",
+  for (const key of ["sync", "drift", "links", "namespaces", "self", "caller", "measured", "operations",
     "history", "audit"]) known[key] = null;
   known.events = [];
   known.lags.clear();

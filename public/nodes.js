@@ -13,7 +13,7 @@ export function drawShape({ sync, drift, self, now }, known) {
   const items = drift?.items ?? [];
   const none = byId("drift-none");
   none.hidden = items.length > 0;
-  say(none, !drift ? "–" : drift.converged ? "What runs is what is configured." : "Not compared yet.");
+  say(none, !drift ? none.textContent : drift.converged ? "What runs is what is configured." : "Not compared yet.");
   keyed(byId("drift"), items, (item) => `${item.kind} ${item.node} ${item.detail}`, () => make("li"), (li, item) => {
     const seconds = words.secondsSince(item.since, now);
     const long = seconds == null ? "" : ` (for ${words.age(seconds)})`;
@@ -23,7 +23,7 @@ export function drawShape({ sync, drift, self, now }, known) {
   if (!sync) return;
   say(byId("configured-note"), sync.generation == null ? "" : `generation ${words.count(sync.generation)}`);
   say(byId("running-note"), self ? `as ${self} sees it` : "");
-  const { configured, running } = halves({ sync, links: known.links, now, rates: known.rates, lags: known.lags });
+  const { configured, running } = halves({ sync, drift, links: known.links, now, rates: known.rates, lags: known.lags });
   const names = (rows) => rows.map((row) => `${row.title}: ${row.text}${row.mark ? ", differs" : ""}`).join("; ");
   drawTree(byId("configured"), configured, `Configured: ${names(configured)}`);
   drawTree(byId("running"), running, `Running: ${names(running)}`);
@@ -114,8 +114,8 @@ function fillRow(row, node, self, now, actions) {
     write("behind", "–");
     return;
   }
-  const since = words.secondsSince(node.running?.since, now);
-  write("since", since == null ? "–" : `${words.age(since)} ago`, node.running?.since);
+  const since = words.sinceOf(node.running);
+  write("since", since == null ? "–" : `${words.age(words.secondsSince(since, now))} ago`, since);
   write("position", words.count(node.position?.index), node.position
     && `chain hash ${node.position.hash}; on disk up to ${words.count(node.durable_index)}`);
   write("behind", node.running?.role === "primary" ? "–" : words.behind(node.lag),

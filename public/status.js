@@ -1,7 +1,7 @@
 // The status page: asks the node that served it, and redraws. What it says is in words.js; each part of the page has a
 // module of its own, and all of them draw from what data.js knows.
 
-import { drawActions, namespaceActions, nodeActions, operationActions, startActions } from "./actions.js";
+import { drawActions, namespaceActions, nodeActions, openLinked, operationActions, startActions } from "./actions.js";
 import { ask, forget, known, poll, statePath, takeIf200, takeMeasured, takeSync, view } from "./data.js";
 import { byId, say } from "./dom.js";
 import { drawHistory, EVENTS_MAX, isShown, startTabs } from "./history.js";
@@ -9,7 +9,7 @@ import { drawPlots } from "./measured.js";
 import { drawNodes, drawShape, toggleAll } from "./nodes.js";
 import { makesAllOld, problems } from "./problems.js";
 import { follow } from "./stream.js";
-import { drawTenants, namespacesPath, scan, search, takeNamespaces, toFirstPage, toNextPage } from "./tenants.js";
+import { drawTenants, namespacesPath, search, takeNamespaces, toFirstPage, toNextPage } from "./tenants.js";
 import { drawFacts, drawVerdict } from "./verdict.js";
 import * as words from "./words.js";
 
@@ -123,10 +123,11 @@ byId("first-page").addEventListener("click", () => {
   asking.namespaces();
 });
 byId("search").addEventListener("submit", (event) => event.preventDefault());
-byId("search").addEventListener("input", () => {
-  search(byId("prefix").value, byId("sort").value);
+function searchNow() {
+  search(byId("prefix").value, byId("sort").value, byId("in-trouble").checked);
   asking.namespaces();
-});
+}
+byId("search").addEventListener("input", searchNow);
 byId("all-nodes").addEventListener("click", () => {
   toggleAll();
   draw();
@@ -136,7 +137,23 @@ startTabs(() => {
   draw();
 });
 startActions(askAll);
-const scanAgain = scan(ask);
+// ---- Links: #do=… opens a change, #find=… a namespace ----
+
+function openLink() {
+  const link = location.hash.slice(1);
+  const find = new URLSearchParams(link).get("find");
+  if (!link.startsWith("do=") && find == null) return;
+  // Taken out, so that the same link works again, and a page that is loaded anew does not.
+  history.replaceState(null, "", location.pathname);
+  if (find == null) return openLinked(link);
+  byId("prefix").value = find;
+  byId("in-trouble").checked = false;
+  searchNow();
+  byId("namespaces-title").focus();
+}
+
+addEventListener("hashchange", openLink);
+openLink();
 
 // Ages go on while nothing is answered.
 setInterval(draw, 500);
@@ -169,7 +186,6 @@ follow("/v1/events", {
   take: (event) => {
     remember(event);
     for (const name of ["sync", ...NAMED[event.data.kind] ?? []]) asking[name]();
-    if (event.data.kind === "namespace") scanAgain();
   },
   began: readEarlier,
   missed: () => {

@@ -10,13 +10,14 @@ const NEAR_QUOTA = 0.8;
 const TROUBLED_MAX = 20;
 const COLUMNS_MAX = 8;
 
-const page = { token: null, first: 1, prefix: "", sort: "name asc" };
+const page = { token: null, first: 1, prefix: "", sort: "name asc", inTrouble: false };
 
 // ---- Asking ----
 
 export function namespacesPath() {
   const query = new URLSearchParams({ page_size: NAMESPACES_PER_PAGE });
   if (page.prefix) query.set("prefix", page.prefix);
+  if (page.inTrouble) query.set("in_trouble", "true");
   if (page.sort !== "name asc") {
     const [sort, order] = page.sort.split(" ");
     query.set("sort", sort);
@@ -50,9 +51,8 @@ export function toNextPage() {
   return true;
 }
 
-export function search(prefix, sort) {
-  page.prefix = prefix;
-  page.sort = sort;
+export function search(prefix, sort, inTrouble) {
+  Object.assign(page, { prefix, sort, inTrouble });
   toFirstPage();
 }
 
@@ -65,19 +65,12 @@ export function quotaUse(item) {
   return uses.length ? Math.max(...uses) : null;
 }
 
-/** Why a namespace is in trouble, in words; null if it is not. Pure. */
-export function troubleOf(item) {
-  const reasons = [];
-  if (item.read_only) reasons.push("read-only");
-  const use = quotaUse(item);
-  if (use != null && use >= NEAR_QUOTA) reasons.push(use >= 1 ? "quota used up" : `${Math.floor(use * 100)} % of its quota`);
-  else if (overSoft(item)) reasons.push("over its soft quota");
-  return reasons.length ? reasons.join(", ") : null;
-}
-
-function overSoft(item) {
-  return (item.soft_quota_keys != null && item.keys > item.soft_quota_keys)
-    || (item.soft_quota_bytes != null && item.bytes > item.soft_quota_bytes);
+/** The words of the API in words for people; "" without any. Pure. As NamespaceTrouble.phrase. */
+export function troubleText(words) {
+  const has = (part) => words?.some((word) => word.includes(part));
+  const quota = has("-nearly-used-up") && !has("s-used-up") ? "quota nearly used up" : has("-used-up") ? "quota used up" : null;
+  const soft = quota !== "quota used up" && has("soft-quota") ? "over its soft quota" : null;
+  return [has("read-only") ? "read-only" : null, soft ?? quota].filter(Boolean).join(", ");
 }
 
 /**
@@ -95,31 +88,49 @@ export function heldBy(node, primary, now) {
 
 // ---- Drawing ----
 
-function drawTrouble({ sync, now }) {
+/** A namespace in trouble as a node has it itself: { symbol, word, level }. Pure. */
+export function troubledAt(node, name, held) {
+  if (held.level === "old" || node.catalog == null) return held;
+  const told = node.namespaces_in_trouble;
+  const item = told?.items.find((item) => item.name === name);
+  if (item != null) return { symbol: "✓", word: words.counted(item.keys, "key", "keys"), level: "ok" };
+  const count = told == null ? null : told.used_up + told.over_soft_quota + told.nearly_used_up + told.read_only;
+  return count == null || count > told.items.length ? { symbol: "?", word: "not told", level: "old" }
+    : held.level === "info" ? held : { symbol: "≠", word: "not in trouble here", level: "bad" };
+}
+
+function drawTrouble({ sync, self, now }) {
   const nodes = sync?.nodes ?? [];
   const primary = nodes.find((node) => node.name === sync?.primary);
-  const held = nodes.map((node) => ({ name: node.name, ...heldBy(node, primary, now) }));
+  const held = nodes.map((node) => ({ name: node.name, node, ...heldBy(node, primary, now) }));
   const odd = held.filter(({ level }) => level === "bad" || level === "old");
   const columns = held.length <= COLUMNS_MAX ? held : [...odd, ...held.filter((node) => !odd.includes(node))].slice(0, COLUMNS_MAX);
-  const rows = (known.trouble ?? []).map((item) => ({ name: item.name, why: troubleOf(item) ?? "" }));
+  const own = nodes.find((node) => node.name === self)?.namespaces_in_trouble;
+  const rows = (own?.items ?? []).slice(0, TROUBLED_MAX).map((item) => ({
+    name: item.name, why: troubleText(item.trouble), since: item.since,
+    cells: columns.map((column) => troubledAt(column.node, item.name, column)),
+  }));
   // A catalog is one thing: which of its namespaces differ, only a comparison on the nodes can tell.
   if (held.some(({ level }) => level === "bad")) {
-    rows.unshift({ name: "all namespaces", why: held.some(({ word }) => word === "differs") ? "catalog differs" : "missing on a node" });
+    const why = held.some(({ word }) => word === "differs") ? "catalog differs" : "missing on a node";
+    rows.unshift({ name: "all namespaces", why, cells: columns });
   }
   byId("trouble").hidden = rows.length === 0;
   if (rows.length === 0) return;
+  say(byId("trouble-note"), own != null && own.items.length === TROUBLED_MAX ? `the worst ${TROUBLED_MAX}` : "");
   redraw(byId("trouble-head"), columns.map(({ name }) => name), () => ["Namespace", "Trouble", ...columns.map(({ name }) => name)]
     .map((text) => {
       const head = make("th", null, "columnheader", text);
       head.scope = "col";
       return head;
     }));
-  keyed(byId("trouble-rows"), rows.slice(0, TROUBLED_MAX), ({ name }) => name, () => make("tr", null, "row"), (row, item) => {
-    redraw(row, [item, columns], () => {
-      const head = make("th", null, "rowheader", item.name);
+  keyed(byId("trouble-rows"), rows, ({ name }) => name, () => make("tr", null, "row"), (row, { name, why, since, cells }) => {
+    const shown = cells.map(({ symbol, word, level }) => [`${level}-text`, `${symbol} ${word}`]);
+    const long = since == null ? "" : ` for ${words.age(words.secondsSince(since, now))}`;
+    redraw(row, [name, why, long, shown], () => {
+      const head = make("th", null, "rowheader", name);
       head.scope = "row";
-      return [head, make("td", "warn-text", "cell", `! ${item.why}`), ...columns.map(({ symbol, word, level }) =>
-        make("td", `${level}-text`, "cell", `${symbol} ${word}`))];
+      return [head, make("td", "warn-text", "cell", `! ${why}${long}`), ...shown.map(([className, text]) => make("td", className, "cell", text))];
     });
   });
 }
@@ -155,7 +166,7 @@ export function drawTenants(now, actions) {
 function fillRow(row, item, now, actions) {
   const cell = (name) => row.querySelector(`.${name}`);
   say(cell("label"), item.name);
-  say(cell("badge"), troubleOf(item) ?? "");
+  say(cell("badge"), troubleText(item.trouble));
   say(cell("keys"), words.count(item.keys));
   say(cell("bytes"), words.bytes(item.bytes));
   hint(cell("bytes"), `${words.count(item.bytes)} bytes`);
@@ -197,66 +208,12 @@ function meter(item, use) {
 }
 
 function pageText(items) {
-  if (items.length === 0) return page.prefix ? `none begins with “${page.prefix}”` : "none";
+  if (items.length === 0) return page.inTrouble ? "none is in trouble" : page.prefix ? `none begins with “${page.prefix}”` : "none";
   const last = page.first + items.length - 1;
   const range = `${words.count(page.first)} to ${words.count(last)}`;
   const total = known.self?.catalog?.namespaces;
   // The catalog's own count is only sure to fit the list when the list goes on, or ends here.
   if (known.namespaces.next_page_token == null) return `${range} of ${words.count(last)}`;
-  if (total == null || page.prefix) return `${range}, more follow`;
+  if (total == null || page.prefix || page.inTrouble) return `${range}, more follow`;
   return `${range} of ${words.count(Math.max(total, last + 1))}`;
-}
-
-// ---- Looking for trouble in all of them ----
-
-const SCAN_PAGE = 1000;
-const SCAN_PAUSE_MS = 400;
-const SCAN_AGAIN_MS = 5000;
-const SCAN_AGAIN_MANY_MS = 60000;
-
-/**
- * Reads all namespaces, page after page with pauses, and keeps those in trouble; then begins anew. Returns what begins
- * at once, unless they are many.
- */
-export function scan(ask) {
-  let timer = null;
-  let running = false;
-  let many = false;
-  let token = null;
-  let found = [];
-  async function next() {
-    clearTimeout(timer);
-    if (running) return;
-    running = true;
-    let pause = SCAN_AGAIN_MS;
-    try {
-      if (!known.unauthorized && !document.hidden) {
-        const query = new URLSearchParams({ page_size: SCAN_PAGE });
-        if (token != null) query.set("page_token", token);
-        const answer = await ask(`/v1/namespaces?${query}`);
-        pause = answer.status === 200 ? take(answer.body) : SCAN_AGAIN_MS;
-      }
-    } catch {
-      token = null;
-      found = [];
-    }
-    running = false;
-    timer = setTimeout(next, pause);
-  }
-  /** One page of them. Returns the pause before the next. */
-  function take(body) {
-    found.push(...body.items.filter((item) => troubleOf(item) != null).slice(0, TROUBLED_MAX));
-    const isLast = body.next_page_token == null;
-    many = token != null || !isLast;
-    token = body.next_page_token;
-    // What was found before stands until as much is found again.
-    if (isLast || found.length > (known.trouble?.length ?? 0)) known.trouble = found.slice(0, TROUBLED_MAX);
-    if (!isLast) return SCAN_PAUSE_MS;
-    found = [];
-    return many ? SCAN_AGAIN_MANY_MS : SCAN_AGAIN_MS;
-  }
-  next();
-  return () => {
-    if (!many) next();
-  };
 }

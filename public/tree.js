@@ -16,8 +16,9 @@ const LINE = { height: 24, width: 190 };
  * Both halves: { configured, running }, each a list of { name, parent, depth, level, symbol, title, text, mark, … } in the
  * order in which they are drawn. Every node is in both, also one that is only configured, or only runs.
  */
-export function halves({ sync, links, now, rates = new Map(), lags = new Map() }) {
-  const nodes = (sync?.nodes ?? []).map((node) => describe(node, now, rates, lags));
+export function halves({ sync, drift, links, now, rates = new Map(), lags = new Map() }) {
+  const drifting = new Set((drift?.items ?? []).map((item) => item.node));
+  const nodes = (sync?.nodes ?? []).map((node) => describe(node, drifting.has(node.name), now, rates, lags));
   for (const link of links?.items ?? []) {
     if (!link.configured && !nodes.some((node) => node.name === link.replica)) nodes.push(orphan(link, now));
   }
@@ -29,12 +30,13 @@ export function halves({ sync, links, now, rates = new Map(), lags = new Map() }
   return { configured: half("configured"), running: half("running") };
 }
 
-function describe(node, now, rates, lags) {
+/** `drifts`: whether the server has found a difference there. */
+function describe(node, drifts, now, rates, lags) {
   const old = words.isOld(node, now);
   const state = words.stateOf(node, now);
   const upstream = node.configured?.upstream ?? null;
   const absent = node.configured?.role == null;
-  const differs = !old && (absent || words.difference(node) != null);
+  const differs = drifts || !old && (absent || words.difference(node) != null);
   const configured = absent
     ? { parent: null, level: "bad", symbol: "⊘", title: node.name, text: "not in the topology", ghost: true, mark: differs }
     : { parent: upstream, level: "plain", symbol: "", title: node.name, text: placeText(node.configured), mark: differs };
@@ -42,7 +44,7 @@ function describe(node, now, rates, lags) {
     const seen = words.observedAge(node, now);
     const text = seen == null ? "not heard yet" : `not heard for ${words.age(seen)}`;
     return { name: node.name, configured,
-      running: { parent: upstream, level: "old", symbol: "?", title: node.name, text, ghost: true, broken: true } };
+      running: { parent: upstream, level: "old", symbol: "?", title: node.name, text, ghost: true, broken: true, mark: differs } };
   }
   const running = {
     parent: node.running?.role === "replica" ? node.running.upstream ?? null : null, level: state.level,
@@ -62,7 +64,7 @@ function runningText(node, state, now, rate) {
   const role = node.running?.role ?? "no role";
   // That it is a replica, its link says.
   const parts = [role === "replica" ? state.word : `${role}, ${state.word}`];
-  const since = words.secondsSince(node.running?.since, now);
+  const since = words.secondsSince(words.sinceOf(node.running), now);
   if (node.full_sync) {
     const sync = node.full_sync;
     const done = words.fractionDone(sync);

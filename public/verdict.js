@@ -1,10 +1,12 @@
 // The head of the page: the sentence, what to do, and the facts.
 
+import { may } from "./data.js";
 import { byId, hint, keyed, make, say } from "./dom.js";
 import * as words from "./words.js";
 
 const SYMBOLS = { ok: "✓", info: "↻", warn: "!", bad: "✕", wait: "…" };
 const ICON_COLOURS = { ok: "1a7f37", info: "0969da", warn: "9a6700", bad: "cf222e", wait: "6e7781" };
+/** As FirstView.alsoMax. */
 const ALSO_MAX = 5;
 
 let drawnLevel = null;
@@ -14,9 +16,9 @@ export function drawVerdict(now, all) {
   const worst = all[0];
   say(byId("sentence"), worst.text);
   const link = byId("next-link");
-  const next = worst.next != null && document.querySelector(worst.next.href)?.hidden === false ? worst.next : null;
+  const next = worst.next?.scope != null && !may(worst.next.scope) ? worst.next.otherwise ?? null : worst.next;
   link.hidden = next == null;
-  say(link, next ? `${next.label} ↓` : "");
+  say(link, next ? `${next.label}${next.scope ? "" : " ↓"}` : "");
   if (next && link.getAttribute("href") !== next.href) link.setAttribute("href", next.href);
   keyed(byId("also"), all.slice(1, 1 + ALSO_MAX), (problem) => problem.key, () => make("li"), (li, problem) => {
     li.className = problem.level;
@@ -53,7 +55,7 @@ export function drawFacts({ sync, self, now }) {
   }
   const primary = sync.nodes.find((node) => node.name === sync.primary);
   fact("writable", words.writableText(sync));
-  fact("in-sync", words.inSyncText(sync, now));
+  fact("in-sync", words.inSyncText(sync));
   fact("exposure", words.exposureText(sync.loss_exposure));
   fact("digest", words.digestText(sync, now), primary?.catalog && `${primary.catalog.digest} as of entry ${primary.catalog.index}`);
   fact("topology", words.topologyText(sync));

@@ -1,15 +1,9 @@
 // Words and figures: pure functions from answers of the API to parts of sentences. No DOM, no clock, no network.
-// What is wrong, in whole sentences, is in problems.js.
+// What is wrong, in whole sentences, the server says.
 // Times are numbers of milliseconds since 1970 on the server's clock.
 
 /** Older than this, what was seen of a node says nothing about it now. */
 export const OLD_AFTER_SECONDS = 5;
-
-/** Behind by more than this, a replica is called lagging; as `in-sync-lag-ms` by default. */
-export const LAGGING_AFTER_SECONDS = 1;
-
-/** A state that should pass at once is a problem after this. */
-export const PASSING_SECONDS = 10;
 
 // ---- Formats ----
 
@@ -103,8 +97,20 @@ export function stateOf(node, now) {
       ? { word: "deciding its role", symbol: "↻", level: "warn" }
       : { word: "unknown", symbol: "?", level: "old" };
   }
-  const [word, symbol, level] = STATES[running.state] ?? [running.state, "?", "warn"];
+  const state = isRetrying(running) ? "backoff" : running.state;
+  const [word, symbol, level] = STATES[state] ?? [state, "?", "warn"];
   return { word, symbol, level };
+}
+
+/** A link that does not come about tries and waits in turn: all of that is one state. */
+function isRetrying(running) {
+  return running.attempt > 0 && ["connecting", "handshake", "backoff"].includes(running.state);
+}
+
+/** Since when the node is in the state that is shown; through all the tries of a link. */
+export function sinceOf(running) {
+  if (running == null) return null;
+  return (isRetrying(running) || running.state === "stalled" ? running.failing_since : null) ?? running.since;
 }
 
 function place(side) {
@@ -170,46 +176,16 @@ export function humane(text, now) {
     word === "at" ? `${age(secondsSince(time, now))} ago` : `for ${age(secondsSince(time, now))}`);
 }
 
-export function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
 /** One difference between configured and running, beginning with the node that it is about. */
 export function driftText(item, now) {
   const text = humane(brief(item.detail) || item.kind, now);
   return item.node == null || text.startsWith(item.node) ? text : `${item.node}: ${text}`;
 }
 
-// ---- The cluster ----
-
-/** Replicas are the nodes that are configured as such; of a detached node also itself. */
-export function replicasOf(sync) {
-  return sync.nodes.filter((node) => node.configured?.role === "replica");
-}
-
-export function isInSync(node, primary, now) {
-  return !isOld(node, now) && node.running?.state === "streaming"
-    && node.lag?.seconds != null && node.lag.seconds <= LAGGING_AFTER_SECONDS
-    && !digestDiffers(node, primary)
-    && !(node.alarms ?? []).some((alarm) => alarm.code === "catalog-differs");
-}
-
-export function digestDiffers(node, primary) {
-  const mine = node.catalog, theirs = primary?.catalog;
-  return mine?.digest != null && theirs?.digest != null
-    && mine.index === theirs.index && mine.digest !== theirs.digest;
-}
-
 /** An error as part of a sentence: without its full stop, and not longer than a person reads. */
 export function brief(error) {
   const text = String(typeof error === "string" ? error : error?.detail ?? error?.code ?? "").trim().replace(/\.$/, "");
   return text.length > 160 ? `${text.slice(0, 157)}…` : text;
-}
-
-/** " for 40 s", or "" if nobody knows since when. */
-export function lasting(text, now) {
-  const seconds = secondsSince(text, now);
-  return seconds == null ? "" : ` for ${age(seconds)}`;
 }
 
 // ---- Facts ----
@@ -220,11 +196,8 @@ export function writableText(sync) {
   return sync.writable ? `yes, on ${sync.primary}` : `no (${sync.primary})`;
 }
 
-export function inSyncText(sync, now) {
-  const replicas = replicasOf(sync);
-  if (replicas.length === 0) return "no replica";
-  const primary = sync.nodes.find((node) => node.name === sync.primary);
-  return `${replicas.filter((node) => isInSync(node, primary, now)).length} of ${replicas.length}`;
+export function inSyncText(sync) {
+  return sync.configured_replicas === 0 ? "no replica" : `${sync.in_sync_replicas} of ${sync.configured_replicas}`;
 }
 
 export function exposureText(exposure) {

@@ -116,11 +116,11 @@ extension Engine {
             else { throw EngineError.damaged("a namespace's counters cannot be read") }
             if let namespace = catalog.namespaces[id] {
                 namespace.usage.set(stored.usage, lastWriteAt: stored.lastWriteAt)
-                namespace.noteSoftQuotas()
             }
             iterator.next()
         }
         try iterator.checkFailure()
+        catalog.namespaces.forEach { _, namespace in namespace.noteTrouble(at: nil) }
         return EngineState(header: header, catalog: catalog)
     }
 

@@ -28,6 +28,7 @@ public import Topology
 /// | `Operations/`, `Waits/` | what goes on for longer than a request, and who waits for it |
 /// | `Peers/` | what is heard of the other nodes |
 /// | `Status/` | what is told about all of this |
+/// | `Verdict/` | and what of it is wrong, in sentences |
 public final class Node: Sendable {
     public let options: NodeOptions
     /// The feeds, snapshots and acknowledgements of the replicas that follow this node.
@@ -51,6 +52,7 @@ public final class Node: Sendable {
     let topologyAppliedAt = Monitor<MonotonicTime?>(nil)
     /// Since when this node has known of the newest document.
     let documentKnown = Monitor<(version: TopologyVersion, at: MonotonicTime)?>(nil)
+    let troubled = Monitor<(at: MonotonicTime, found: NodeReport.NamespacesInTrouble)?>(nil)
     let reclaiming = Monitor<RunningReclaim?>(nil)
     /// When a handover to this node was first heard of.
     let handoverHeardAt = Monitor<(version: TopologyVersion, at: MonotonicTime)?>(nil)

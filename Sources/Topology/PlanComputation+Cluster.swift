@@ -29,12 +29,12 @@ extension PlanComputation {
         )
         let pause = facts.pauses.max()
         var evidence = [
-            TopologyPlan.Evidence(
+            ChangePlan.Evidence(
                 name: "pause_ms", value: pause ?? PlanningFacts.assumedPauseMilliseconds,
                 isMeasured: pause != nil),
-            TopologyPlan.Evidence(
+            ChangePlan.Evidence(
                 name: "hold_max_ms", value: Double(holdMax), isMeasured: true),
-            TopologyPlan.Evidence(
+            ChangePlan.Evidence(
                 name: "switchovers_measured", value: Double(facts.pauses.count), isMeasured: true),
         ]
         evidence += lagEvidence(seen?.lag)
@@ -97,7 +97,7 @@ extension PlanComputation {
             self.age(of: candidate.number), "ask again in a second")
     }
 
-    private func lagEvidence(_ lag: ObservedLag?) -> [TopologyPlan.Evidence] {
+    private func lagEvidence(_ lag: ObservedLag?) -> [ChangePlan.Evidence] {
         guard let lag else { return [] }
         return [
             .measured("behind_entries", lag.entries),

@@ -9,7 +9,7 @@ struct PlanComputation {
     let facts: PlanningFacts
     /// How the primary moves, when it does.
     let move: PrimaryMove?
-    var plan = TopologyPlan()
+    var plan = ChangePlan()
 
     init(
         current: TopologyDocument, next: TopologyDocument, observations: [NodeObservation],
@@ -110,7 +110,7 @@ struct PlanComputation {
 
     /// What a full sync costs, and whether there is room for it.
     mutating func transferEverything(
-        to node: NodeRecord, _ why: String, _ more: [TopologyPlan.Evidence] = [], remedy: String
+        to node: NodeRecord, _ why: String, _ more: [ChangePlan.Evidence] = [], remedy: String
     ) {
         let seen = observed[node.number]
         var evidence = more
@@ -120,7 +120,7 @@ struct PlanComputation {
                 facts.syncBytesPerSecond ?? PlanningFacts.assumedSyncBytesPerSecond, limit)
             evidence += [
                 .measured("data_bytes", bytes),
-                TopologyPlan.Evidence(
+                ChangePlan.Evidence(
                     name: "sync_seconds", value: Double(bytes) / Double(max(rate, 1)),
                     isMeasured: facts.syncBytesPerSecond != nil),
             ]
@@ -204,35 +204,35 @@ extension PlanComputation {
         facts.now < time ? nil : Int64(clamping: facts.now.rawValue - time.rawValue)
     }
 
-    func age(of node: NodeNumber) -> [TopologyPlan.Evidence] {
+    func age(of node: NodeNumber) -> [ChangePlan.Evidence] {
         guard let seen = observed[node], let age = milliseconds(since: seen.observedAt) else {
             return []
         }
         return [measured("observation_age_ms", UInt64(clamping: age))]
     }
 
-    func measured(_ name: String, _ value: UInt64) -> TopologyPlan.Evidence {
+    func measured(_ name: String, _ value: UInt64) -> ChangePlan.Evidence {
         .measured(name, value)
     }
 
     mutating func step(
-        _ code: TopologyPlan.Step.Code, _ node: NodeRecord?, _ detail: String
+        _ code: ChangePlan.Step.Code, _ node: NodeRecord?, _ detail: String
     ) {
-        plan.steps.append(TopologyPlan.Step(code, node?.name, detail))
+        plan.steps.append(ChangePlan.Step(code, node?.name, detail))
     }
 
     mutating func risk(
-        _ code: TopologyPlan.Finding.Code, _ node: NodeRecord?, _ detail: String,
-        _ evidence: [TopologyPlan.Evidence], _ remedy: String
+        _ code: ChangePlan.Finding.Code, _ node: NodeRecord?, _ detail: String,
+        _ evidence: [ChangePlan.Evidence], _ remedy: String
     ) {
-        let finding = TopologyPlan.Finding(
+        let finding = ChangePlan.Finding(
             code, node?.name, detail, evidence: evidence, remedy: remedy)
         // Several children may lead to the same upstream.
         if !plan.risks.contains(finding) { plan.risks.append(finding) }
     }
 }
 
-extension TopologyPlan.Finding {
+extension ChangePlan.Finding {
     fileprivate func `is`(_ code: Code, of node: NodeRecord) -> Bool {
         self.code == code && self.node == node.name
     }

@@ -80,13 +80,13 @@ public struct PossibleLoss: Equatable, Sendable {
             unheardSeconds: last.ageSeconds)
     }
 
-    public var evidence: [TopologyPlan.Evidence] {
+    public var evidence: [ChangePlan.Evidence] {
         [
             entries.map {
-                TopologyPlan.Evidence(name: "entries", value: Double($0), isMeasured: !isFloor)
+                ChangePlan.Evidence(name: "entries", value: Double($0), isMeasured: !isFloor)
             },
             bytes.map {
-                TopologyPlan.Evidence(
+                ChangePlan.Evidence(
                     name: "bytes", value: Double($0), isMeasured: $0 == 0 && !isFloor)
             },
             unheardSeconds.map { .measured("seconds", $0) },

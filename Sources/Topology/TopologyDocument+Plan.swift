@@ -9,9 +9,9 @@ extension TopologyDocument {
     public func plan(
         for next: TopologyDocument, observations: [NodeObservation], facts: PlanningFacts,
         move: PrimaryMove? = nil
-    ) -> TopologyPlan {
+    ) -> ChangePlan {
         guard !hasSameContent(as: next) || next.generation > generation || move != nil else {
-            return TopologyPlan()
+            return ChangePlan()
         }
         var computation = PlanComputation(
             current: self, next: next, observations: observations, facts: facts, move: move)
@@ -22,8 +22,8 @@ extension TopologyDocument {
     /// What it would be to start a replica over, with a full sync.
     public func resyncPlan(
         of node: NodeNumber, observations: [NodeObservation], facts: PlanningFacts
-    ) -> TopologyPlan {
-        guard let record = self.node(numbered: node) else { return TopologyPlan() }
+    ) -> ChangePlan {
+        guard let record = self.node(numbered: node) else { return ChangePlan() }
         var computation = PlanComputation(
             current: self, next: self, observations: observations, facts: facts)
         computation.startOver(record)
@@ -34,11 +34,11 @@ extension TopologyDocument {
     public func plan(
         for change: Result<TopologyChange, TopologyFaults>, observations: [NodeObservation],
         facts: PlanningFacts
-    ) -> TopologyPlan {
+    ) -> ChangePlan {
         switch change {
-        case .success(.unchanged): TopologyPlan()
+        case .success(.unchanged): ChangePlan()
         case .success(.changed(let next)): plan(for: next, observations: observations, facts: facts)
-        case .failure(let faults): TopologyPlan(blockedBy: faults)
+        case .failure(let faults): ChangePlan(blockedBy: faults)
         }
     }
 }

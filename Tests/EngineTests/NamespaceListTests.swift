@@ -7,10 +7,11 @@ import Testing
 @Suite struct NamespaceListTests {
     private func pages(
         _ engine: Engine, _ order: NamespaceOrder, isDescending: Bool = false, prefix: String = "",
-        size: Int, between: () throws -> Void = {}
+        isInTrouble: Bool = false, size: Int, between: () throws -> Void = {}
     ) throws -> [Namespace] {
         var listing = NamespaceListing(
-            order: order, isDescending: isDescending, prefix: prefix, countMax: size)
+            order: order, isDescending: isDescending, prefix: prefix,
+            isInTrouble: isInTrouble, countMax: size)
         var found: [Namespace] = []
         while true {
             let page = engine.state.catalog.namespaces(listing)
@@ -44,7 +45,7 @@ import Testing
             case .writesPerSecond:
                 UInt64(namespace.traffic.writesPerSecond(at: .now()).rounded(.up) * 10)
             case .name, .id, .keys, .bytes, .lastWriteAt:
-                order.rank(of: namespace, at: .now())
+                order.rank(namespace.record.id, namespace.usage, at: .now())
             }
         }
         for order in NamespaceOrder.allCases {
@@ -58,10 +59,12 @@ import Testing
                         let (x, y) = (value(a, order), value(b, order))
                         #expect(isDescending ? x >= y : x <= y, "\(order)")
                         guard x == y, !isRate else { continue }
-                        let falls = order == .name && isDescending
-                        #expect(
-                            falls
-                                ? a.record.name > b.record.name : a.record.name < b.record.name)
+                        guard order == .name else {
+                            #expect(a.record.id < b.record.id)
+                            continue
+                        }
+                        let (first, next) = (a.record.name, b.record.name)
+                        #expect(isDescending ? first > next : first < next)
                     }
                 }
             }
@@ -70,6 +73,73 @@ import Testing
         #expect(
             Set(some.map(\.record.name))
                 == Set(all.map(\.record.name).filter { $0.rawValue.hasPrefix("t1") }))
+        committer.stop(until: soon)
+    }
+
+    /// Few and many that match: the ways to find them differ.
+    @Test(arguments: ["t", "t1", "t10", "nobody"])
+    func `a prefix and trouble narrow each order to the same namespaces`(prefix: String) throws {
+        let directory = try TestDirectory()
+        let (engine, committer) = try Engine.found(in: directory.incarnation)
+        for number in 0..<60 {
+            let name = try #require(NamespaceName(rawValue: "t\(number * 7 % 60)"))
+            try committer.done(
+                CreateNamespaces([
+                    NamespaceSeed(name: name, quotaKeys: number.isMultiple(of: 9) ? 1 : nil)
+                ]))
+            for key in 0..<(number % 4) where key == 0 || !number.isMultiple(of: 9) {
+                try committer.put(name, "k\(key)", "v")
+            }
+        }
+        try committer.done(DeleteNamespace(name: "t7"))
+        let all = engine.state.catalog.namespaces.values.filter {
+            $0.record.name.rawValue.hasPrefix(prefix)
+        }
+        let troubled = all.filter { $0.trouble == .quotaKeysUsedUp }
+        for order in NamespaceOrder.allCases {
+            for isDescending in [false, true] {
+                for size in [1, 3, 100] {
+                    let found = try pages(
+                        engine, order, isDescending: isDescending, prefix: prefix, size: size)
+                    #expect(found.count == all.count)
+                    #expect(Set(found.map(\.record.id)) == Set(all.map(\.record.id)))
+                    let inTrouble = try pages(
+                        engine, order, isDescending: isDescending, prefix: prefix,
+                        isInTrouble: true, size: size)
+                    #expect(inTrouble.count == troubled.count)
+                    #expect(Set(inTrouble.map(\.record.id)) == Set(troubled.map(\.record.id)))
+                    let ranks = inTrouble.map { order.rank($0.record.id, $0.usage, at: .now()) }
+                    #expect(ranks == ranks.sorted { isDescending ? $0 > $1 : $0 < $1 })
+                }
+            }
+        }
+        committer.stop(until: soon)
+    }
+
+    @Test func `the best of many are found in whatever order their ranks come`() throws {
+        let directory = try TestDirectory()
+        let (engine, committer) = try Engine.found(in: directory.incarnation)
+        let seeds = (0..<5_000).compactMap { NamespaceName(rawValue: "n\($0)") }
+            .map { NamespaceSeed(name: $0) }
+        try committer.done(CreateNamespaces(seeds))
+        let ids = engine.state.catalog.namespaces.keys.map { $0 }
+        for (place, id) in ids.enumerated() {
+            let namespace = try #require(engine.state.catalog.namespace(id))
+            // Rising, falling and equal ones.
+            let keys = place < 2_000 ? place : place < 4_000 ? 6_000 - place : 7
+            namespace.usage.set(Usage(keys: UInt64(keys), bytes: 0), lastWriteAt: nil)
+        }
+        func key(_ id: NamespaceID) -> UInt64 {
+            engine.state.catalog.namespace(id)?.currentUsage.keys ?? 0
+        }
+        for isDescending in [false, true] {
+            let sorted = ids.sorted {
+                let (a, b) = (key($0), key($1))
+                return a != b ? (isDescending ? a > b : a < b) : $0 < $1
+            }
+            let found = try pages(engine, .keys, isDescending: isDescending, size: 700)
+            #expect(found.map(\.record.id) == sorted)
+        }
         committer.stop(until: soon)
     }
 

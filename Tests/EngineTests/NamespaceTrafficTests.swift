@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test func `sixteen threads together are let in as often as one`() {
-        let traffic = NamespaceTraffic()
+        let traffic = NamespaceTraffic(CounterChunk(), place: 7)
         let now = MonotonicTime.now()
         let taken = Monitor(0)
         inParallel(16) { _ in
@@ -76,7 +76,7 @@ import Testing
     }
 
     @Test func `no request is lost when many count at once`() {
-        let traffic = NamespaceTraffic()
+        let traffic = NamespaceTraffic(CounterChunk(), place: 7)
         let now = MonotonicTime.now()
         inParallel(8) { _ in for _ in 0..<1_000 { traffic.countWrite(at: now) } }
         #expect(abs(traffic.writesPerSecond(at: now) - 800) < 1)

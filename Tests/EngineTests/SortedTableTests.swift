@@ -38,6 +38,15 @@ import Testing
             #expect(
                 table.entries(from: start, including: false).map { $0.key }
                     == sorted.map(\.key).filter { $0 > start })
+            #expect(
+                table.entriesBackwards(before: start).map { $0.key }
+                    == sorted.map(\.key).filter { $0 < start }.reversed())
+            #expect(
+                table.entriesBackwards(before: nil).map { $0.key } == sorted.map(\.key).reversed())
+            let end = UInt32.random(in: 0..<1_500, using: &random)
+            let between = sorted.count { $0.key >= start && $0.key < end }
+            let estimate = table.estimate(from: start, to: end)
+            #expect(estimate >= between && estimate <= between + 2 * 128)
         }
     }
 

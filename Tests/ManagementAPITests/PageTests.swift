@@ -1,4 +1,5 @@
 import HTTPServer
+import Node
 import Testing
 
 @testable import ManagementAPI

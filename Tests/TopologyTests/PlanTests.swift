@@ -3,7 +3,7 @@ import Platform
 import Testing
 import Topology
 
-@Suite struct TopologyPlanTests {
+@Suite struct ChangePlanTests {
     private let facts = PlanningFacts(
         now: UnixMilliseconds(rawValue: 10_000), lastIndex: LogIndex(500),
         firstIndex: LogIndex(100), dataBytes: 200_000_000)
@@ -18,11 +18,11 @@ import Topology
             observedAt: UnixMilliseconds(rawValue: at))
     }
 
-    private func risks(_ plan: TopologyPlan) -> [String] {
+    private func risks(_ plan: ChangePlan) -> [String] {
         plan.risks.map { "\($0.node?.rawValue ?? "-") \($0.code.rawValue)" }
     }
 
-    private func steps(_ plan: TopologyPlan) -> [String] {
+    private func steps(_ plan: ChangePlan) -> [String] {
         plan.steps.map { "\($0.node?.rawValue ?? "-") \($0.code.rawValue)" }
     }
 
@@ -52,7 +52,7 @@ import Topology
             try #require(NodeName("x")), at: try #require(NodeAddress("http://x:1")),
             number: number(3), upstream: number(1), note: note
         ).changed()
-        func plan(_ history: ComparedHistory?) -> TopologyPlan {
+        func plan(_ history: ComparedHistory?) -> ChangePlan {
             var back = seen(3, .detached)
             back.history = history
             return current.plan(for: next, observations: [back], facts: facts)
@@ -181,7 +181,7 @@ import Topology
         let (current, next) = try moved()
         var candidate = seen(2, applied: 480)
         candidate.lag = ObservedLag(entries: 20, bytes: 4_000, seconds: 0.1)
-        func plan(_ facts: PlanningFacts) throws -> (TopologyPlan, [TopologyPlan.Evidence]) {
+        func plan(_ facts: PlanningFacts) throws -> (ChangePlan, [ChangePlan.Evidence]) {
             let plan = current.plan(
                 for: next, observations: [candidate, seen(3)], facts: facts,
                 move: .switchover(holdMaxMilliseconds: 5_000))

@@ -12,6 +12,7 @@ public import Topology
 ///  2. `names` holds exactly the names of `namespaces`, each with its id.
 ///  3. What a record decodes to encodes to the same bytes.
 ///  4. `owned` holds exactly the ids of `tokens`, by what they open.
+///  5. `counters` holds those of `namespaces`, and no others.
 ///
 /// Each entry leaves a new version while readers hold older ones; the tables share what they can.
 public struct Catalog: Sendable {
@@ -25,7 +26,8 @@ public struct Catalog: Sendable {
     /// In order of time.
     public private(set) var reigns: [ReignStart] = []
     private var sequences: [UInt8: UInt64] = [:]
-    private var names = SortedTable<NamespaceName, NamespaceID>()
+    private(set) var names = SortedTable<NamespaceName, NamespaceID>()
+    private(set) var counters = CounterTable()
     public private(set) var lineage: Lineage?
     /// See ``UnheardChanges``; nil when no change ever had to be heard.
     public private(set) var heardGeneration: Generation?
@@ -216,7 +218,10 @@ public struct Catalog: Sendable {
         guard let id = NamespaceID(encoded: id) else { return false }
         let old = namespaces[id]
         guard let value else {
-            if let old { names[old.record.name] = nil }
+            if let old {
+                names[old.record.name] = nil
+                counters.remove(id)
+            }
             namespaces[id] = nil
             return true
         }
@@ -227,22 +232,8 @@ public struct Catalog: Sendable {
             if let old { names[old.record.name] = nil }
             names[record.name] = id
         }
-        namespaces[id] = Namespace(record: record, usage: old?.usage ?? NamespaceUsage())
+        namespaces[id] = Namespace(record: record, usage: old?.usage ?? counters.add(id))
         return true
-    }
-
-    // MARK: - In order
-
-    /// By the bytes of their names, from above `name` on, or not below it.
-    func namespacesByName(from name: NamespaceName?, including: Bool) -> some Sequence<Namespace> {
-        let found = name.map { names.entries(from: $0, including: including) }
-        return (found ?? names.makeIterator()).lazy.compactMap { namespaces[$0.value] }
-    }
-
-    /// By their ids, which is the order in which they were made, from above `id` on.
-    func namespacesByID(after id: NamespaceID?) -> some Sequence<Namespace> {
-        let found = id.map { namespaces.entries(from: $0, including: false) }
-        return (found ?? namespaces.makeIterator()).lazy.map { $0.value }
     }
 }
 

@@ -7,16 +7,16 @@ public enum NamespaceOrder: String, CaseIterable, Sendable {
     case writesPerSecond = "writes_per_second"
     case lastWriteAt = "last_write_at"
 
-    /// What a namespace is sorted by, before its name; never written to comes before all times.
-    func rank(of namespace: Namespace, at now: MonotonicTime) -> UInt64 {
+    /// What a namespace is sorted by, before its id; never written to comes before all times.
+    func rank(_ id: NamespaceID, _ usage: NamespaceUsage, at now: MonotonicTime) -> UInt64 {
         switch self {
         case .name: 0
-        case .id: UInt64(namespace.record.id.rawValue)
-        case .keys: namespace.currentUsage.keys
-        case .bytes: namespace.currentUsage.bytes
-        case .readsPerSecond: NamespaceOrder.milli(namespace.traffic.readsPerSecond(at: now))
-        case .writesPerSecond: NamespaceOrder.milli(namespace.traffic.writesPerSecond(at: now))
-        case .lastWriteAt: namespace.lastWriteAt?.rawValue ?? 0
+        case .id: UInt64(id.rawValue)
+        case .keys: usage.keys
+        case .bytes: usage.bytes
+        case .readsPerSecond: NamespaceOrder.milli(usage.traffic.readsPerSecond(at: now))
+        case .writesPerSecond: NamespaceOrder.milli(usage.traffic.writesPerSecond(at: now))
+        case .lastWriteAt: usage.lastWrite
         }
     }
 
@@ -29,44 +29,42 @@ public struct NamespaceListing: Sendable {
     public var isDescending: Bool
     /// What the names begin with.
     public var prefix: String
+    /// Only those that are in trouble.
+    public var isInTrouble: Bool
     /// The last namespace of the page before.
     public var after: Place?
     public var countMax: Int
 
     /// Where a namespace stood in the list when it was shown.
-    public struct Place: Equatable, Sendable {
-        public var rank: UInt64
-        public var name: String
-
-        public init(rank: UInt64, name: String) {
-            self.rank = rank
-            self.name = name
-        }
+    public enum Place: Equatable, Sendable {
+        case named(String)
+        /// In any order but that of names. Of equal rank, ids rise.
+        case ranked(UInt64, NamespaceID)
     }
 
     public init(
         order: NamespaceOrder = .name, isDescending: Bool = false, prefix: String = "",
-        after: Place? = nil, countMax: Int
+        isInTrouble: Bool = false, after: Place? = nil, countMax: Int
     ) {
         self.order = order
         self.isDescending = isDescending
         self.prefix = prefix
+        self.isInTrouble = isInTrouble
         self.after = after
         self.countMax = countMax
     }
 
-    /// Whether it takes a look at every namespace.
+    /// Whether it may take a look at every namespace: a few milliseconds, when they are a hundred thousand.
     public var looksAtAll: Bool {
         switch order {
-        case .name, .id: isDescending
+        case .name: isInTrouble
+        case .id: isInTrouble || !prefix.isEmpty
         case .keys, .bytes, .readsPerSecond, .writesPerSecond, .lastWriteAt: true
         }
     }
 
-    /// Of equal rank, names rise; but falling names fall.
-    func precedes(_ a: Place, _ b: Place) -> Bool {
-        if a.rank != b.rank { return isDescending ? a.rank > b.rank : a.rank < b.rank }
-        return order == .name && isDescending ? a.name > b.name : a.name < b.name
+    fileprivate func admits(_ name: NamespaceName) -> Bool {
+        prefix.isEmpty || name.rawValue.utf8.starts(with: prefix.utf8)
     }
 }
 
@@ -75,9 +73,29 @@ extension Catalog {
 
     /// Namespaces by the bytes of their names, from after `name` on, that begin with `prefix`.
     public func namespaces(after name: String?, prefix: String, countMax: Int) -> [Namespace] {
-        let after = name.map { NamespaceListing.Place(rank: 0, name: $0) }
+        let after = name.map { NamespaceListing.Place.named($0) }
         return namespaces(NamespaceListing(prefix: prefix, after: after, countMax: countMax))
             .map(\.namespace)
+    }
+
+    /// How many namespaces are in each of these troubles, and the first of each that are in none of those
+    /// before it. Looks at the counters of all.
+    public func namespaces(
+        in troubles: [NamespaceTrouble], countMax: Int
+    ) -> (counts: [Int], first: [Namespace]) {
+        var counts = troubles.map { _ in 0 }
+        var found = troubles.map { _ in [NamespaceID]() }
+        counters.forEach { id, usage in
+            let trouble = usage.trouble
+            if trouble.isEmpty { return }
+            var isFound = false
+            for place in troubles.indices where !trouble.isDisjoint(with: troubles[place]) {
+                counts[place] += 1
+                if !isFound, found[place].count < countMax { found[place].append(id) }
+                isFound = true
+            }
+        }
+        return (counts, found.joined().prefix(countMax).compactMap { namespaces[$0] })
     }
 
     /// One page. What changes between two pages may be seen twice, or not; by name or id those that
@@ -85,68 +103,196 @@ extension Catalog {
     public func namespaces(
         _ listing: NamespaceListing, at now: MonotonicTime = .now()
     ) -> [ListedNamespace] {
-        if listing.looksAtAll { return ranked(listing, now) }
-        if listing.order == .id { return listedByID(listing) }
-        var found: [ListedNamespace] = []
-        let first = max(listing.after?.name ?? "", listing.prefix)
-        let isAfter = first == listing.after?.name
-        for namespace in namespacesByName(
-            from: NamespaceName(place: first), including: !isAfter)
-        {
-            let name = namespace.record.name.rawValue
-            guard found.count < listing.countMax, name.utf8.starts(with: listing.prefix.utf8)
-            else { break }
-            found.append((namespace, NamespaceListing.Place(rank: 0, name: name)))
-        }
-        return found
-    }
-
-    private func listedByID(_ listing: NamespaceListing) -> [ListedNamespace] {
-        let last = listing.after.map {
-            NamespaceID(rawValue: UInt32(truncatingIfNeeded: min($0.rank, UInt64(UInt32.max))))
-        }
-        var found: [ListedNamespace] = []
-        for namespace in namespacesByID(after: last) {
-            let record = namespace.record
-            guard record.name.rawValue.utf8.starts(with: listing.prefix.utf8) else { continue }
-            guard found.count < listing.countMax else { break }
-            let place = NamespaceListing.Place(
-                rank: UInt64(record.id.rawValue), name: record.name.rawValue)
-            found.append((namespace, place))
-        }
-        return found
-    }
-
-    /// Looks at all, and keeps twice what is asked for before it sorts: most are turned away by a
-    /// comparison of two numbers.
-    private func ranked(_ listing: NamespaceListing, _ now: MonotonicTime) -> [ListedNamespace] {
         guard listing.countMax > 0 else { return [] }
+        if let sparse = sparse(listing) { return sorted(sparse, listing, now) }
+        if listing.order == .name { return walkedNames(listing) }
+        if listing.order == .id { return walkedIDs(listing) }
+        return ranked(listing, now)
+    }
+
+    // MARK: - Which way
+
+    /// A part of all namespaces that is worth finding before anything is sorted.
+    private static let sparsePart = 4
+
+    /// Those that a page can have, when there are few of them; nil: most namespaces are of this kind, or
+    /// the order finds them by itself.
+    private func sparse(_ listing: NamespaceListing) -> [NamespaceID]? {
+        let most = namespaceCount / Catalog.sparsePart
+        if listing.isInTrouble {
+            var found: [NamespaceID] = []
+            counters.forEach { id, usage in
+                if found.count <= most, !usage.trouble.isEmpty { found.append(id) }
+            }
+            if found.count <= most { return found }
+        }
+        guard !listing.prefix.isEmpty, listing.order != .name else { return nil }
+        let first = NamespaceName(place: listing.prefix)
+        let end = NamespaceName(place: Catalog.end(of: listing.prefix))
+        guard names.estimate(from: first, to: end) <= most else { return nil }
+        return names.entries(from: first, including: true).prefix { $0.key < end }.map(\.value)
+    }
+
+    /// Above every name that begins with `prefix`: no name has a byte as high as this one.
+    private static func end(of prefix: String) -> String { prefix + "\u{7F}" }
+
+    // MARK: - Along a table
+
+    private func walkedNames(_ listing: NamespaceListing) -> [ListedNamespace] {
+        var after: String?
+        if case .named(let name) = listing.after { after = name }
+        let walk: AnyIterator<(key: NamespaceName, value: NamespaceID)>
+        if listing.isDescending {
+            let end = listing.prefix.isEmpty ? nil : Catalog.end(of: listing.prefix)
+            let first = [after, end].compactMap { $0 }.min()
+            walk = names.entriesBackwards(before: first.map { NamespaceName(place: $0) })
+        } else {
+            let first = max(after ?? "", listing.prefix)
+            walk = names.entries(from: NamespaceName(place: first), including: first != after)
+        }
+        var found: [ListedNamespace] = []
+        for (name, id) in walk {
+            guard found.count < listing.countMax, listing.admits(name) else { break }
+            guard let namespace = namespaces[id],
+                !listing.isInTrouble || !namespace.trouble.isEmpty
+            else { continue }
+            found.append((namespace, .named(name.rawValue)))
+        }
+        return found
+    }
+
+    private func walkedIDs(_ listing: NamespaceListing) -> [ListedNamespace] {
+        var last: NamespaceID?
+        if case .ranked(_, let id) = listing.after { last = id }
+        let walk =
+            if listing.isDescending {
+                namespaces.entriesBackwards(before: last)
+            } else {
+                last.map { namespaces.entries(from: $0, including: false) }
+                    ?? namespaces.makeIterator()
+            }
+        var found: [ListedNamespace] = []
+        for (id, namespace) in walk {
+            guard found.count < listing.countMax else { break }
+            guard listing.admits(namespace.record.name),
+                !listing.isInTrouble || !namespace.trouble.isEmpty
+            else { continue }
+            found.append((namespace, .ranked(UInt64(id.rawValue), id)))
+        }
+        return found
+    }
+
+    // MARK: - By rank
+
+    /// A few are sorted whole.
+    private func sorted(
+        _ ids: [NamespaceID], _ listing: NamespaceListing, _ now: MonotonicTime
+    ) -> [ListedNamespace] {
+        guard listing.order == .name else {
+            var best = BestRanks(listing)
+            for id in ids {
+                guard let namespace = namespaces[id], listing.admits(namespace.record.name),
+                    !listing.isInTrouble || !namespace.trouble.isEmpty
+                else { continue }
+                best.add(listing.order.rank(id, namespace.usage, at: now), id)
+            }
+            return listed(best)
+        }
+        var after: String?
+        if case .named(let name) = listing.after { after = name }
         let isDescending = listing.isDescending
-        var found: [(place: NamespaceListing.Place, id: NamespaceID)] = []
-        var last: NamespaceListing.Place?
-        var lastRank = isDescending ? UInt64.min : UInt64.max
-        func cut() {
-            found.sort { listing.precedes($0.place, $1.place) }
-            guard found.count >= listing.countMax else { return }
-            found.removeSubrange(listing.countMax...)
-            last = found.last?.place
-            lastRank = last?.rank ?? lastRank
+        let found = ids.compactMap { id -> ListedNamespace? in
+            guard let namespace = namespaces[id], listing.admits(namespace.record.name)
+            else { return nil }
+            let name = namespace.record.name.rawValue
+            if let after, isDescending ? name >= after : name <= after { return nil }
+            return (namespace, .named(name))
         }
-        namespaces.forEachValue { namespace in
-            let rank = listing.order.rank(of: namespace, at: now)
-            if isDescending ? rank < lastRank : rank > lastRank { return }
-            let place = NamespaceListing.Place(rank: rank, name: namespace.record.name.rawValue)
-            if rank == lastRank, let last, !listing.precedes(place, last) { return }
-            if let after = listing.after, !listing.precedes(after, place) { return }
-            guard
-                listing.prefix.isEmpty || place.name.utf8.starts(with: listing.prefix.utf8)
-            else { return }
-            found.append((place, namespace.record.id))
-            if found.count >= 2 * listing.countMax { cut() }
+        return Array(
+            found.sorted {
+                let (a, b) = ($0.namespace.record.name, $1.namespace.record.name)
+                return isDescending ? a > b : a < b
+            }
+            .prefix(listing.countMax))
+    }
+
+    /// Looks at the counters of all: most are turned away by a comparison of two numbers.
+    private func ranked(_ listing: NamespaceListing, _ now: MonotonicTime) -> [ListedNamespace] {
+        var best = BestRanks(listing)
+        counters.forEach { id, usage in
+            if listing.isInTrouble, usage.trouble.isEmpty { return }
+            let rank = listing.order.rank(id, usage, at: now)
+            guard best.wants(rank, id) else { return }
+            if !listing.prefix.isEmpty {
+                guard let name = namespaces[id]?.record.name, listing.admits(name) else { return }
+            }
+            best.add(rank, id)
         }
-        cut()
-        return found.compactMap { found in
-            namespaces[found.id].map { (namespace: $0, place: found.place) }
+        return listed(best)
+    }
+
+    private func listed(_ best: BestRanks) -> [ListedNamespace] {
+        best.sorted.compactMap { rank, id in
+            namespaces[id].map { (namespace: $0, place: .ranked(rank, id)) }
         }
+    }
+}
+
+/// The first of a list by rank, found among any number that come in any order.
+private struct BestRanks {
+    private struct Entry: Comparable {
+        /// The rank, or what is left of the highest one when ranks fall: the least comes first.
+        let key: UInt64
+        let id: UInt32
+
+        static func < (a: Entry, b: Entry) -> Bool { (a.key, a.id) < (b.key, b.id) }
+    }
+
+    private let flip: UInt64
+    private let countMax: Int
+    /// So many are gathered before the worse ones are dropped.
+    private let gatheredMax: Int
+    private let after: Entry?
+    private var found: [Entry] = []
+    /// None that does not come before it is wanted.
+    private var bound: Entry?
+
+    private static let gatheredMin = 2_000
+
+    init(_ listing: NamespaceListing) {
+        flip = listing.isDescending ? .max : 0
+        countMax = listing.countMax
+        gatheredMax = max(2 * listing.countMax, BestRanks.gatheredMin)
+        if case .ranked(let rank, let id) = listing.after {
+            after = Entry(key: rank ^ flip, id: id.rawValue)
+        } else {
+            after = nil
+        }
+    }
+
+    func wants(_ rank: UInt64, _ id: NamespaceID) -> Bool {
+        let entry = Entry(key: rank ^ flip, id: id.rawValue)
+        if let bound, !(entry < bound) { return false }
+        if let after, !(after < entry) { return false }
+        return true
+    }
+
+    mutating func add(_ rank: UInt64, _ id: NamespaceID) {
+        guard wants(rank, id) else { return }
+        found.append(Entry(key: rank ^ flip, id: id.rawValue))
+        if found.count >= gatheredMax { cut() }
+    }
+
+    private mutating func cut() {
+        found.sort()
+        guard found.count > countMax else { return }
+        found.removeSubrange(countMax...)
+        bound = found.last
+    }
+
+    var sorted: [(rank: UInt64, id: NamespaceID)] {
+        var whole = self
+        whole.cut()
+        return whole.found.map { ($0.key ^ flip, NamespaceID(rawValue: $0.id)) }
     }
 }

@@ -38,6 +38,12 @@ public struct NamespaceRecord: Equatable, Sendable {
         self.requestsPerSecondMax = requestsPerSecondMax
     }
 
+    /// Whether there is anything that a write can be refused for, or that is warned of.
+    var isLimited: Bool {
+        isReadOnly || quotaKeys != nil || quotaBytes != nil || softQuotaKeys != nil
+            || softQuotaBytes != nil
+    }
+
     /// Of one without soft quotas and without a limit of requests, which most are.
     private static let plainFormat: UInt8 = 1
     private static let fullFormat: UInt8 = 2

@@ -4,23 +4,25 @@ import Synchronization
 
 /// What requests a namespace gets at this node: observed here, in memory alone, and new with each
 /// start and full sync. No locks; many threads count at once.
-public final class NamespaceTraffic: Sendable {
-    private let reads = Atomic<UInt64>(0)
-    private let writes = Atomic<UInt64>(0)
-    private let bucket = Atomic<UInt64>(0)
+public struct NamespaceTraffic: Sendable {
+    private let chunk: CounterChunk
+    private let place: Int
 
-    init() {}
+    init(_ chunk: CounterChunk, place: Int) {
+        self.chunk = chunk
+        self.place = place
+    }
 
     /// Takes a request in, when no more than `limit` a second come; `limit` may come at once.
     ///
     /// - Returns: Nil when it may go on; else how long until one may.
     public func admit(limit: UInt64, at now: MonotonicTime) -> Duration? {
-        var seen = bucket.load(ordering: .relaxed)
+        var seen = chunk.counters[place].bucket.load(ordering: .relaxed)
         while true {
             switch TokenBucket(rawValue: seen).take(limit: limit, at: now) {
             case .refused(let wait): return wait
             case .taken(let next):
-                let (isSwapped, found) = bucket.weakCompareExchange(
+                let (isSwapped, found) = chunk.counters[place].bucket.weakCompareExchange(
                     expected: seen, desired: next.rawValue, ordering: .relaxed)
                 if isSwapped { return nil }
                 seen = found
@@ -28,18 +30,22 @@ public final class NamespaceTraffic: Sendable {
         }
     }
 
-    public func countRead(at now: MonotonicTime) { NamespaceTraffic.count(reads, now) }
+    public func countRead(at now: MonotonicTime) {
+        NamespaceTraffic.count(chunk.counters[place].reads, now)
+    }
 
-    public func countWrite(at now: MonotonicTime) { NamespaceTraffic.count(writes, now) }
+    public func countWrite(at now: MonotonicTime) {
+        NamespaceTraffic.count(chunk.counters[place].writes, now)
+    }
 
     /// Requests that read, per second; see ``RequestRate``.
     public func readsPerSecond(at now: MonotonicTime) -> Double {
-        RequestRate(rawValue: reads.load(ordering: .relaxed)).value(at: now)
+        RequestRate(rawValue: chunk.counters[place].reads.load(ordering: .relaxed)).value(at: now)
     }
 
     /// Requests that change something, per second.
     public func writesPerSecond(at now: MonotonicTime) -> Double {
-        RequestRate(rawValue: writes.load(ordering: .relaxed)).value(at: now)
+        RequestRate(rawValue: chunk.counters[place].writes.load(ordering: .relaxed)).value(at: now)
     }
 
     private static func count(_ cell: borrowing Atomic<UInt64>, _ now: MonotonicTime) {

@@ -47,8 +47,18 @@ public struct SortedTable<Key: Comparable & Sendable, Value: Sendable>: Sendable
     public func makeIterator() -> AnyIterator<Element> { iterator(from: (0, 0)) }
 
     /// All of them in order, without the cost of an iterator.
-    func forEachValue(_ body: (Value) -> Void) {
-        for chunk in chunks { for place in chunk.indices { body(chunk[place].value) } }
+    func forEach(_ body: (Key, Value) -> Void) {
+        for chunk in chunks {
+            for place in chunk.indices { body(chunk[place].key, chunk[place].value) }
+        }
+    }
+
+    /// About how many keys there are from `first` up to below `end`: a chunk more or less.
+    func estimate(from first: Key, to end: Key) -> Int {
+        let (first, end) = (chunk(of: first), chunk(of: end))
+        guard first <= end else { return 0 }
+        return chunks[first..<end].reduce(0) { $0 + $1.count }
+            + (end < chunks.count ? chunks[end].count : 0)
     }
 
     /// Entries from the first on whose key is above `key`, or with `including` not below it.
@@ -62,6 +72,23 @@ public struct SortedTable<Key: Comparable & Sendable, Value: Sendable>: Sendable
             }
         }
         return iterator(from: (chunk, place))
+    }
+
+    /// Entries in falling order, from the last on whose key is below `key`, or the last of all.
+    func entriesBackwards(before key: Key?) -> AnyIterator<Element> {
+        var chunk = key.map { self.chunk(of: $0) } ?? chunks.count
+        var place = 0
+        if let key, chunk < chunks.count { place = Self.place(of: key, in: chunks[chunk]) }
+        return AnyIterator {
+            if place == 0 {
+                guard chunk > 0 else { return nil }
+                chunk -= 1
+                place = chunks[chunk].count
+            }
+            place -= 1
+            let entry = chunks[chunk][place]
+            return (entry.key, entry.value)
+        }
     }
 
     // MARK: - Places

@@ -123,13 +123,20 @@ public struct FlushNamespace: Change {
     public var kind: EntryKind { .catalog }
     public var bytes: Int { 256 }
 
-    public func decide(_ section: inout DecidingSection) throws(Refusal) -> NamespaceRecord {
-        guard let namespace = section.catalog.namespace(named: name) else {
+    /// What would be emptied, as `catalog` is now.
+    public func target(in catalog: Catalog) throws(Refusal) -> Namespace {
+        guard let namespace = catalog.namespace(named: name) else {
             throw .namespaceNotFound(name)
         }
-        var record = namespace.record
-        guard !record.isReadOnly else { throw .namespaceReadOnly(name) }
-        guard record.epoch < UInt32.max else { throw .limitReached("epochs of a namespace") }
+        guard !namespace.record.isReadOnly else { throw .namespaceReadOnly(name) }
+        guard namespace.record.epoch < UInt32.max else {
+            throw .limitReached("epochs of a namespace")
+        }
+        return namespace
+    }
+
+    public func decide(_ section: inout DecidingSection) throws(Refusal) -> NamespaceRecord {
+        var record = try target(in: section.catalog).record
         record.epoch += 1
         section.putNamespace(record)
         section.deleteRange(
@@ -149,11 +156,17 @@ public struct DeleteNamespace: Change {
     public var kind: EntryKind { .catalog }
     public var bytes: Int { 256 }
 
-    public func decide(_ section: inout DecidingSection) throws(Refusal) -> NamespaceRecord {
+    /// What would be removed, as `catalog` is now.
+    public func target(in catalog: Catalog) throws(Refusal) -> Namespace {
         guard name != .default else { throw .namespaceIsPermanent(name) }
-        guard let namespace = section.catalog.namespace(named: name) else {
+        guard let namespace = catalog.namespace(named: name) else {
             throw .namespaceNotFound(name)
         }
+        return namespace
+    }
+
+    public func decide(_ section: inout DecidingSection) throws(Refusal) -> NamespaceRecord {
+        let namespace = try target(in: section.catalog)
         let id = namespace.record.id
         section.removeRecord(.namespace, id.encoded)
         for token in section.catalog.tokens(of: id) {

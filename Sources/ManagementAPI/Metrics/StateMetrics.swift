@@ -116,6 +116,8 @@ extension MetricsText {
             "Of the \(MetricsText.namespacesMax) namespaces that use most bytes.",
             largest.map { ($0.label, Double($0.currentUsage.keys)) })
         let now = MonotonicTime.now()
+        let counts = catalog.namespaces(in: NamespaceTrouble.all, countMax: 0).counts
+        let troubled = Dictionary(uniqueKeysWithValues: zip(NamespaceTrouble.all, counts))
         family(
             "convoy_namespace_reads_per_second", "gauge",
             "Requests that read, at this node, of the \(MetricsText.namespacesMax) namespaces that get most.",
@@ -128,10 +130,14 @@ extension MetricsText {
             "convoy_namespaces_over_soft_quota", "gauge",
             "Namespaces that use more than their soft quota, by quota.",
             SoftQuotas.all.map { quota in
-                (
-                    [("quota", quota.words.joined())],
-                    Double(catalog.namespaces.count { $0.value.exceededSoftQuotas.contains(quota) })
-                )
+                let count = troubled[NamespaceTrouble(rawValue: quota.rawValue)] ?? 0
+                return ([("quota", quota.words.joined())], Double(count))
+            })
+        family(
+            "convoy_namespaces_in_trouble", "gauge",
+            "Namespaces that do not take all that is written to them, or soon will not, by why.",
+            NamespaceTrouble.all.map {
+                ([("trouble", $0.words.joined())], Double(troubled[$0] ?? 0))
             })
     }
 

@@ -20,6 +20,8 @@ struct FirstView {
     static let namespacesMax = 25
     /// As ROWS_AT_FIRST in nodes.js.
     static let nodesMax = 20
+    /// As ALSO_MAX in verdict.js.
+    private static let alsoMax = 5
 
     /// Reads what is published: blocks for nothing.
     init(of node: Node) {
@@ -27,15 +29,28 @@ struct FirstView {
         sync.nodes = node.explained(sync.nodes)
         let name = node.name.rawValue
         let now = UnixMilliseconds.now()
-        let verdict = Verdict(sync, drift: node.driftReport().items, own: name, now: now)
+        let verdict = node.verdict(sync)
+        let worst = verdict.worst
+        let drift = node.driftReport().items
         var values = [
-            "level": verdict.level.rawValue, "symbol": verdict.level.symbol,
-            "sentence": verdict.text.escapedForHTML,
+            "level": worst.level.rawValue, "symbol": worst.level.symbol,
+            "sentence": worst.text.escapedForHTML,
+            "also": verdict.items.dropFirst().prefix(FirstView.alsoMax).map(FirstView.line)
+                .joined(),
+            "also-hidden": verdict.items.count > 1 ? "" : "hidden",
             "self": "as seen by \(name)".escapedForHTML,
-            "title": "\(verdict.level.symbol) \(name) · Convoy".escapedForHTML,
+            "title": "\(worst.level.symbol) \(name) · Convoy".escapedForHTML,
             "nodes": NodeRows(sync: sync, own: name, now: now).markup(max: FirstView.nodesMax),
-            "converged": sync.converged ? "What runs is what is configured." : "–",
+            "converged": sync.converged ? "What runs is what is configured." : "Not compared yet.",
+            "converged-hidden": drift.isEmpty ? "" : "hidden",
+            "drift": drift.map { FirstView.line($0.item, since: $0.since, now) }.joined(),
         ]
+        let trouble = TroubleRows(sync, own: name, now: now)
+        if !trouble.isEmpty {
+            values["trouble-hidden"] = ""
+            values["trouble-head"] = trouble.head
+            values["trouble-rows"] = trouble.rows
+        }
         for (fact, text) in FirstView.facts(sync) { values[fact] = text.escapedForHTML }
         if let catalog = node.engine?.state.catalog {
             let found = catalog.namespaces(
@@ -49,7 +64,10 @@ struct FirstView {
 
     private static func facts(_ sync: SyncReport) -> [(String, String)] {
         let writable =
-            sync.primary.map { sync.writable ? "yes, on \($0)" : "no (\($0))" } ?? "nowhere"
+            sync.primary.map { name in
+                sync.writable.map { $0 ? "yes, on \(name)" : "no (\(name))" }
+                    ?? "not known (\(name))"
+            } ?? "nowhere"
         let replicas = sync.configuredReplicas
         let index = sync.position.map { Wording.count($0.index.rawValue) } ?? "unknown"
         let topology = sync.generation.map {
@@ -90,12 +108,27 @@ struct FirstView {
         return "\(own.digest.hex.prefix(8)) on \(same) of \(sync.nodes.count)"
     }
 
+    // MARK: - What is wrong
+
+    private static func line(_ item: Verdict.Item) -> String {
+        "<li class=\"\(item.level.rawValue)\">\(item.text.escapedForHTML)</li>"
+    }
+
+    private static func line(
+        _ item: DriftItem, since: UnixMilliseconds, _ now: UnixMilliseconds
+    ) -> String {
+        let detail = Wording.humane(Wording.brief(item.detail), now)
+        let text = detail.hasPrefix(item.node) ? detail : "\(item.node): \(detail)"
+        let long = Wording.age(Wording.secondsSince(since, now))
+        return "<li>\("\(text) (for \(long))".escapedForHTML)</li>"
+    }
+
     // MARK: - Namespaces
 
     private static func row(_ namespace: Namespace) -> String {
         let name = namespace.record.name.rawValue.escapedForHTML
         let usage = namespace.currentUsage
-        let badge = namespace.record.isReadOnly ? "read-only" : ""
+        let badge = namespace.trouble.phrase
         return """
             <tr role="row" data-key="\(name)"><th class="name" role="rowheader" scope="row">\
             <span class="label">\(name)</span><span class="badge">\(badge)</span></th>\
@@ -107,5 +140,17 @@ struct FirstView {
             <td class="last" role="cell" data-label="Last write"></td>\
             <td class="do" role="cell"></td></tr>
             """
+    }
+}
+
+extension Verdict.Level {
+    /// As in verdict.js.
+    fileprivate var symbol: String {
+        switch self {
+        case .bad: "✕"
+        case .warn: "!"
+        case .info: "↻"
+        case .ok: "✓"
+        }
     }
 }

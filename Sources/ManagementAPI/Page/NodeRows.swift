@@ -15,7 +15,7 @@ struct NodeRows {
         let name = node.name.escapedForHTML
         let address = (node.address ?? "address unknown").escapedForHTML
         let age = node.observedAt.map { Wording.secondsSince($0, now) }
-        let isOld = node.running == nil || age.map { $0 > 5 } ?? true
+        let isOld = node.running == nil || age.map { $0 > Wording.oldAfterSeconds } ?? true
         let state = isOld ? ("not heard", "?", "old") : NodeRows.word(node)
         let role = (isOld ? node.configured?.role : node.running?.role)?.rawValue ?? "none"
         let isPrimary = node.running?.role == .primary
@@ -41,7 +41,7 @@ struct NodeRows {
     }
 
     private func since(_ node: NodeReport) -> String {
-        node.running.map { "\(Wording.age(Wording.secondsSince($0.since, now))) ago" } ?? "–"
+        node.running.map { "\(Wording.age(Wording.secondsSince($0.visibleSince, now))) ago" } ?? "–"
     }
 
     private func position(_ node: NodeReport) -> String {
@@ -61,7 +61,7 @@ struct NodeRows {
 
     /// Word, symbol and level of a node that is heard.
     private static func word(_ node: NodeReport) -> (String, String, String) {
-        switch node.running?.state {
+        switch node.running?.visibleState {
         case .serving: ("serving", "✓", "ok")
         case .unconfirmed: ("hears no replica", "!", "warn")
         case .handingOver: ("handing over", "↻", "info")

@@ -249,7 +249,7 @@ extension Problem {
 
     /// One rule that stands for itself is told by its own code, any others as `vetoed`.
     private static func forbidden(
-        by vetoes: [TopologyPlan.Finding], _ summary: String
+        by vetoes: [ChangePlan.Finding], _ summary: String
     ) -> Problem {
         let speaking = ["is-primary", "not-member", "failover-running", "data-loss-possible"]
         let problem: Problem

@@ -23,7 +23,7 @@ struct NamespacePage: Sendable {
         size = page.size
         listing = NamespaceListing(
             order: order, isDescending: direction == .desc, prefix: query.text("prefix") ?? "",
-            after: after, countMax: page.size + 1)
+            isInTrouble: try query.flag("in_trouble"), after: after, countMax: page.size + 1)
     }
 
     private static let unlike =
@@ -56,22 +56,36 @@ struct NamespacePage: Sendable {
 
         init?(_ bytes: [UInt8]) {
             var reader = ByteReader(bytes)
-            guard let number: UInt8 = reader.little(), let rank: UInt64 = reader.little(),
-                let name = reader.take(reader.remaining).flatMap({
-                    String(validating: $0, as: UTF8.self)
-                }), Int(number / 2) < NamespaceOrder.allCases.count
+            guard let number: UInt8 = reader.little(),
+                Int(number / 2) < NamespaceOrder.allCases.count
             else { return nil }
-            self.init(
-                NamespaceOrder.allCases[Int(number / 2)], number % 2 == 0 ? .asc : .desc,
-                NamespaceListing.Place(rank: rank, name: name))
+            order = NamespaceOrder.allCases[Int(number / 2)]
+            direction = number % 2 == 0 ? .asc : .desc
+            if order == .name {
+                guard
+                    let name = reader.take(reader.remaining).flatMap({
+                        String(validating: $0, as: UTF8.self)
+                    })
+                else { return nil }
+                place = .named(name)
+            } else {
+                guard let rank: UInt64 = reader.little(), let id: UInt32 = reader.little(),
+                    reader.isAtEnd
+                else { return nil }
+                place = .ranked(rank, NamespaceID(rawValue: id))
+            }
         }
 
         var bytes: [UInt8] {
-            let place = NamespaceOrder.allCases.firstIndex(of: order) ?? 0
-            var writer = ByteWriter(capacity: 16 + self.place.name.utf8.count)
-            writer.little(UInt8(place * 2 + (direction == .asc ? 0 : 1)))
-            writer.little(self.place.rank)
-            writer.append(Array(self.place.name.utf8))
+            let number = NamespaceOrder.allCases.firstIndex(of: order) ?? 0
+            var writer = ByteWriter(capacity: 80)
+            writer.little(UInt8(number * 2 + (direction == .asc ? 0 : 1)))
+            switch place {
+            case .named(let name): writer.append(Array(name.utf8))
+            case .ranked(let rank, let id):
+                writer.little(rank)
+                writer.little(id.rawValue)
+            }
             return writer.bytes
         }
     }

@@ -9,7 +9,7 @@ enum DryRun {
     static let parameter = "dry_run"
 
     /// 200 with the plan, whether it has blockers or not.
-    static func answer(_ plan: TopologyPlan) -> Response { .json(plan.json) }
+    static func answer(_ plan: ChangePlan) -> Response { .json(plan.json) }
 }
 
 extension Call {

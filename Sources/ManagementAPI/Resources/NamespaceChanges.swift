@@ -18,10 +18,10 @@ enum NamespaceChanges {
             .patch, "/v1/namespaces/{ns}", .namespacesWrite, body: body,
             effect: .changes(needsSpace: false), change),
         Route(
-            .delete, "/v1/namespaces/{ns}", .namespacesWrite, effect: .changes(needsSpace: false),
-            remove),
+            .delete, "/v1/namespaces/{ns}", .namespacesWrite, query: [DryRun.parameter],
+            effect: .changes(needsSpace: false), remove),
         Route(
-            .post, "/v1/namespaces/{ns}/flush", .namespaceWrite,
+            .post, "/v1/namespaces/{ns}/flush", .namespaceWrite, query: [DryRun.parameter],
             effect: .changes(needsSpace: false), isManagement: true, flush),
     ]
 
@@ -126,13 +126,21 @@ enum NamespaceChanges {
     }
 
     private static func remove(_ call: Call) throws(Problem) -> Route.Outcome {
-        try call.commit(DeleteNamespace(name: call.namespaceName()), needsSpace: false) {
+        let change = DeleteNamespace(name: try call.namespaceName())
+        if try call.isDryRun() {
+            return .response(DryRun.answer(try NamespacePlan.delete(change, call)))
+        }
+        return try call.commit(change, needsSpace: false) {
             .position($0.position)
         }
     }
 
     private static func flush(_ call: Call) throws(Problem) -> Route.Outcome {
-        try call.commit(FlushNamespace(name: call.namespaceName()), needsSpace: false) {
+        let change = FlushNamespace(name: try call.namespaceName())
+        if try call.isDryRun() {
+            return .response(DryRun.answer(try NamespacePlan.flush(change, call)))
+        }
+        return try call.commit(change, needsSpace: false) {
             .position($0.position)
         }
     }

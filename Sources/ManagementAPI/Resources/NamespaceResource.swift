@@ -8,7 +8,7 @@ enum NamespaceResource {
     static let routes: [Route] = [
         Route(
             .get, "/v1/namespaces", .namespaceInfo,
-            query: ["prefix", "sort", "order", "page_size", "page_token"], list),
+            query: ["prefix", "in_trouble", "sort", "order", "page_size", "page_token"], list),
         Route(.get, "/v1/namespaces/{ns}", .namespaceInfo, get),
     ]
 
@@ -22,6 +22,7 @@ enum NamespaceResource {
             let own = catalog.namespace(id).map { [$0] } ?? []
             let items = own.filter {
                 page.listing.after == nil && $0.record.name.rawValue.hasPrefix(page.listing.prefix)
+                    && (!page.listing.isInTrouble || !$0.trouble.isEmpty)
             }
             return .response(.json(Page.json(items.map(\.json), next: nil)))
         }
@@ -76,6 +77,7 @@ extension NamespaceRecord {
             "state": "active",
             "warnings": .array(
                 (namespace?.exceededSoftQuotas ?? []).words.map { .string($0) }),
+            "trouble": .array((namespace?.trouble ?? []).words.map { .string($0) }),
             "reads_per_second": .rate(namespace?.traffic.readsPerSecond(at: now) ?? 0),
             "writes_per_second": .rate(namespace?.traffic.writesPerSecond(at: now) ?? 0),
             "last_write_at": .orNull(namespace?.lastWriteAt?.rfc3339),

@@ -49,10 +49,10 @@ extension NodeChanges {
             }
         if isDryRun {
             let limit = bytes.map { "\($0) bytes a second at most" } ?? "as it was started"
-            let step = TopologyPlan.Step(
+            let step = ChangePlan.Step(
                 .limitFullSync, call.node.name,
                 "\(limit), the running one too; kept in its node.json")
-            return .response(DryRun.answer(TopologyPlan(steps: [step])))
+            return .response(DryRun.answer(ChangePlan(steps: [step])))
         }
         call.node.limitFullSync(bytesPerSecondMax: bytes, changedBy: call.changedBy) { failure in
             if let failure {

@@ -97,7 +97,7 @@ enum NodeChanges {
         let reason = try call.changeReason()
         let isDryRun = try call.isDryRun()
         if let refusal = call.node.resyncRefusal(of: member) {
-            if isDryRun { return .response(DryRun.answer(TopologyPlan(blockers: [refusal]))) }
+            if isDryRun { return .response(DryRun.answer(ChangePlan(blockers: [refusal]))) }
             throw .conflict(
                 refusal.code.rawValue,
                 "\(Sentence.of(refusal.detail)) What to do: \(Sentence.of(refusal.remedy))")
@@ -159,7 +159,7 @@ enum NodeChanges {
         if let address, let refusal = call.node.refusal(of: address) {
             guard isDryRun else { throw Problem(.addressNotAllowed(refusal)) }
             let blockers = [MemberFailure.addressFinding(refusal)]
-            return .response(DryRun.answer(TopologyPlan(blockers: blockers)))
+            return .response(DryRun.answer(ChangePlan(blockers: blockers)))
         }
         if isDryRun { return try call.plan(make) }
         let change = ChangeTopology(changedBy: call.changedBy, reason: reason, make: make)

@@ -32,7 +32,7 @@ enum RollbackResource {
                 "there is no generation \(generation), or it is kept no more; GET /v1/topology/history lists them"
             )
             guard isDryRun else { throw Problem([fault]) }
-            let plan = TopologyPlan(blockedBy: TopologyFaults([fault]))
+            let plan = ChangePlan(blockedBy: TopologyFaults([fault]))
             return .response(DryRun.answer(plan))
         }
         @Sendable func make(

@@ -17,7 +17,7 @@ enum SyncResource {
         try call.answer(.sync, admitted: "in_sync, in_sync>=N, converged and generation>=N") {
             var sync = call.node.sync()
             sync.nodes = call.node.explained(sync.nodes)
-            return sync.json
+            return sync.json(call.node.verdict(sync))
         }
     }
 

@@ -115,12 +115,8 @@ extension EventSnapshot {
 extension EventSnapshot.NodeView {
     init(_ report: NodeReport) {
         running = report.running.map { running in
-            let isRetrying =
-                running.attempt > 0
-                && [.connecting, .handshake].contains(running.state ?? .stalled)
-            return EventSnapshot.Running(
-                role: running.role, state: isRetrying ? .backoff : running.state,
-                upstream: running.upstream)
+            EventSnapshot.Running(
+                role: running.role, state: running.visibleState, upstream: running.upstream)
         }
         fullSync = report.fullSync?.reason
         fullSyncs = report.fullSyncs

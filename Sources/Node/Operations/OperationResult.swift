@@ -42,7 +42,7 @@ enum OperationResult {
     private static let course = "course"
 
     /// How far an operation came that did not succeed, and each rule that forbade it.
-    static func ended(at step: String?, vetoes: [TopologyPlan.Finding] = []) -> String? {
+    static func ended(at step: String?, vetoes: [ChangePlan.Finding] = []) -> String? {
         var members = JSONObject()
         if let step { members["step"] = .string(step) }
         if !vetoes.isEmpty { members["vetoes"] = .array(vetoes.map(\.json)) }

@@ -34,7 +34,7 @@ extension OperationTracker {
     }
 
     func failLocal(
-        _ id: String, code: String, detail: String, _ vetoes: [TopologyPlan.Finding] = []
+        _ id: String, code: String, detail: String, _ vetoes: [ChangePlan.Finding] = []
     ) {
         tracked.withLock { tracked in
             let step = tracked.byID[id]?.end(.failed)

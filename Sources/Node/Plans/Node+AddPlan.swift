@@ -10,12 +10,12 @@ extension Node {
     /// A failure when this node cannot tell: it is not the primary, or too many looks are under way.
     public func planAdd(
         at address: NodeAddress, name: NodeName?, upstream: NodeName?, discardData: Bool,
-        completion: @escaping @Sendable (Result<TopologyPlan, ChangeFailure>) -> Void
+        completion: @escaping @Sendable (Result<ChangePlan, ChangeFailure>) -> Void
     ) {
         guard state.committer != nil else { return completion(.failure(notPrimaryFailure())) }
         if let refusal = refusal(of: address) {
             let failure = MemberFailure.addressNotAllowed(refusal)
-            return completion(.success(TopologyPlan(blockers: [failure.finding(name)])))
+            return completion(.success(ChangePlan(blockers: [failure.finding(name)])))
         }
         guard tracker.beginLook(max: Node.looksMax) else { return completion(.failure(.busy)) }
         _ = WorkerThread(name: "look") { [self] in
@@ -24,14 +24,14 @@ extension Node {
                 let status = try look(at: address, name: name, discardData: discardData)
                 completion(.success(try addPlan(status, address, upstream, discardData)))
             } catch {
-                completion(.success(TopologyPlan(blockers: [error.finding(name)])))
+                completion(.success(ChangePlan(blockers: [error.finding(name)])))
             }
         }
     }
 
     private func addPlan(
         _ status: PeerStatus, _ address: NodeAddress, _ upstream: NodeName?, _ discardData: Bool
-    ) throws(MemberFailure) -> TopologyPlan {
+    ) throws(MemberFailure) -> ChangePlan {
         guard let name = NodeName(status.name), let document = state.document else {
             throw .nameMismatch(found: status.name)
         }
@@ -49,7 +49,7 @@ extension Node {
         }
         if status.holdsUserData, discardData, status.lineage != state.lineage {
             plan.risks.append(
-                TopologyPlan.Finding(
+                ChangePlan.Finding(
                     .dataLoss, name, "what it has written itself is set aside in diverged/",
                     evidence: [.measured("entries", status.extent.position.index.rawValue)],
                     remedy: "add an empty node instead"))
@@ -77,38 +77,38 @@ extension Node {
 }
 
 extension MemberFailure {
-    func finding(_ name: NodeName?) -> TopologyPlan.Finding {
+    func finding(_ name: NodeName?) -> ChangePlan.Finding {
         switch self {
         case .addressNotAllowed(let detail):
-            TopologyPlan.Finding(
+            ChangePlan.Finding(
                 .addressNotAllowed, name, "/address: \(detail)",
                 remedy: "correct /address, or start the nodes with what it asks for")
         case .unreachable(let detail):
-            TopologyPlan.Finding(
+            ChangePlan.Finding(
                 .nodeUnreachable, name, "it was not reached: \(detail)",
                 evidence: [.measured("timeout_seconds", Node.lookTimeout.inSeconds)],
                 remedy: "start it, or correct its address")
         case .notEmpty(let found):
-            TopologyPlan.Finding(
+            ChangePlan.Finding(
                 .nodeNotEmpty, NodeName(found), "it holds data of its own",
                 remedy: "send discard_data true, which sets that data aside, or add an empty node")
         case .nameMismatch(let found):
-            TopologyPlan.Finding(
+            ChangePlan.Finding(
                 .nameMismatch, name, "the node at that address says that its name is \(found)",
                 remedy: "name it \(found), or correct the address")
         case .exists(let name):
-            TopologyPlan.Finding(
+            ChangePlan.Finding(
                 .alreadyExists, name, "there is a node \(name) already",
                 remedy: "start the new node under another --name, or remove \(name) before")
         case .change:
-            TopologyPlan.Finding(
+            ChangePlan.Finding(
                 .init(rawValue: "not-ready"), name, "this node cannot take it in now",
                 remedy: "ask the primary")
         }
     }
 
     /// Why it is not taken in, for who plans without looking at it.
-    public static func addressFinding(_ detail: String) -> TopologyPlan.Finding {
+    public static func addressFinding(_ detail: String) -> ChangePlan.Finding {
         MemberFailure.addressNotAllowed(detail).finding(nil)
     }
 }

@@ -13,7 +13,7 @@ extension Node {
         _ make:
             @escaping @Sendable (TopologyDocument, NodeNumber, ChangeNote) ->
             Result<TopologyChange, TopologyFaults>,
-        completion: @escaping @Sendable (Result<TopologyPlan?, ChangeFailure>) -> Void
+        completion: @escaping @Sendable (Result<ChangePlan?, ChangeFailure>) -> Void
     ) {
         guard tracker.beginLook(max: Node.looksMax) else { return completion(.failure(.busy)) }
         _ = WorkerThread(name: "look") { [self] in

@@ -55,7 +55,7 @@ extension Node {
     public func plan(
         found: [NodeObservation] = [],
         _ make: (TopologyDocument, NodeNumber, ChangeNote) -> Result<TopologyChange, TopologyFaults>
-    ) -> TopologyPlan? {
+    ) -> ChangePlan? {
         guard let document = state.document else { return nil }
         let next = NodeNumber(rawValue: engine?.state.catalog.nextNodeNumber ?? 1)
         let sync = self.sync()
@@ -65,8 +65,8 @@ extension Node {
     }
 
     /// What it would be to start that replica over.
-    public func planResync(of node: NodeNumber) -> TopologyPlan {
-        guard let document = state.document else { return TopologyPlan() }
+    public func planResync(of node: NodeNumber) -> ChangePlan {
+        guard let document = state.document else { return ChangePlan() }
         let sync = self.sync()
         return document.resyncPlan(
             of: node, observations: planningObservations(sync, document), facts: planningFacts(sync)

@@ -6,8 +6,8 @@ extension Node {
     /// the rules by which it would be refused.
     public func planSwitchover(
         from: NodeName, to candidate: NodeName?, timeout: Duration
-    ) -> TopologyPlan {
-        var plan = TopologyPlan()
+    ) -> ChangePlan {
+        var plan = ChangePlan()
         do throws(SwitchoverRefusal) {
             let heir = try self.heir(from: from, to: candidate)
             if let document = state.document {
@@ -26,43 +26,43 @@ extension Node {
 
 extension SwitchoverRefusal {
     /// Each rule that forbids it.
-    public var findings: [TopologyPlan.Finding] {
+    public var findings: [ChangePlan.Finding] {
         switch self {
         case .change:
             [
-                TopologyPlan.Finding(
+                ChangePlan.Finding(
                     .init(rawValue: "not-primary"), nil, "this node is not the primary any more",
                     remedy: "ask the primary")
             ]
         case .notFrom(let primary):
             [
-                TopologyPlan.Finding(
+                ChangePlan.Finding(
                     .notThePrimary, primary,
                     "the primary is \(primary), not the node named in from",
                     remedy: "GET /v1/topology, and name the primary in from")
             ]
         case .unknownNode(let name):
             [
-                TopologyPlan.Finding(
+                ChangePlan.Finding(
                     .unknownNode, name, "/to: there is no node \(name)", remedy: "correct /to")
             ]
         case .alreadyPrimary(let name):
             [
-                TopologyPlan.Finding(
+                ChangePlan.Finding(
                     .isPrimary, name, "\(name) is the primary already", remedy: "none needed")
             ]
         case .vetoed(_, let vetoes):
             vetoes
         case .noCandidate(let vetoes):
             [
-                TopologyPlan.Finding(
+                ChangePlan.Finding(
                     .noCandidate, nil,
                     "no replica streams and is up to date, so none can take over",
                     remedy: "wait until a replica is in sync, or add one")
             ] + vetoes
         case .busy:
             [
-                TopologyPlan.Finding(
+                ChangePlan.Finding(
                     .switchoverRunning, nil, "a switchover runs already",
                     remedy: "follow it in /v1/operations, or cancel it")
             ]

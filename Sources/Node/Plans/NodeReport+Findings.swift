@@ -4,15 +4,15 @@ import Topology
 
 extension NodeReport {
     /// A veto of this node with what it rests on in numbers, and how to lift it.
-    func finding(of veto: Veto, at now: UnixMilliseconds = .now()) -> TopologyPlan.Finding {
-        TopologyPlan.Finding(
+    func finding(of veto: Veto, at now: UnixMilliseconds = .now()) -> ChangePlan.Finding {
+        ChangePlan.Finding(
             .init(rawValue: veto.code), NodeName(name), veto.detail,
             evidence: evidence(of: veto.code, at: now), remedy: remedy(of: veto.code))
     }
 
     private func evidence(
         of code: String, at now: UnixMilliseconds
-    ) -> [TopologyPlan.Evidence] {
+    ) -> [ChangePlan.Evidence] {
         switch code {
         case "full-sync", "diverged":
             return [
@@ -59,7 +59,7 @@ extension NodeReport {
     }
 }
 
-extension TopologyPlan.Finding.Code {
+extension ChangePlan.Finding.Code {
     // Why this node does not begin what it was asked for, whatever the nodes do.
     static let isPrimary = Self(rawValue: "is-primary")
     static let notMember = Self(rawValue: "not-member")

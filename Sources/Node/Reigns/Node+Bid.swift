@@ -23,7 +23,7 @@ struct Bid: Sendable {
         var code: String
         var detail: String
         /// The rules that forbid it, with their evidence.
-        var vetoes: [TopologyPlan.Finding] = []
+        var vetoes: [ChangePlan.Finding] = []
 
         /// A document that was heard of but is not in the log says that entries are missing.
         static func lacks(_ document: TopologyDocument) -> Failure {

@@ -9,7 +9,7 @@ public import Topology
 /// Why a failover to this node does not begin. Nothing was changed.
 public struct FailoverRefusal: Error, Sendable {
     /// Each rule that forbids it, with its evidence; never empty.
-    public var vetoes: [TopologyPlan.Finding]
+    public var vetoes: [ChangePlan.Finding]
 }
 
 /// Becoming primary when the primary is gone: sent to the candidate.

@@ -9,10 +9,10 @@ extension Node {
     /// Each rule that forbids a failover to this node now, with its evidence; empty when it may begin.
     func failoverVetoes(
         acceptDataLoss: Bool, _ outlook: FailoverOutlook?
-    ) -> [TopologyPlan.Finding] {
+    ) -> [ChangePlan.Finding] {
         if state.committer != nil {
             return [
-                TopologyPlan.Finding(
+                ChangePlan.Finding(
                     .isPrimary, name, "this node is the primary already", remedy: "none needed")
             ]
         }
@@ -24,7 +24,7 @@ extension Node {
             .map { report.finding(of: $0) }
         guard state.facts.number != nil, let document = state.document else {
             return vetoes + [
-                TopologyPlan.Finding(
+                ChangePlan.Finding(
                     .notMember, name, "this node belongs to no cluster and has no state yet",
                     remedy: "take it in with POST /v1/nodes at the primary of a cluster")
             ]
@@ -35,7 +35,7 @@ extension Node {
         let highest = highestTerm(document)
         if NextTerm.above(highest, mayMissReigns: outlook?.loss != nil) == nil {
             vetoes.append(
-                TopologyPlan.Finding(
+                ChangePlan.Finding(
                     .init(rawValue: "terms-exhausted"), name, NextTerm.exhausted(highest),
                     evidence: [.measured("highest_term", UInt64(highest))],
                     remedy: "take the node that knows that term out of the topology"))
@@ -44,19 +44,19 @@ extension Node {
         return vetoes
     }
 
-    var failoverRunning: TopologyPlan.Finding {
-        TopologyPlan.Finding(
+    var failoverRunning: ChangePlan.Finding {
+        ChangePlan.Finding(
             .failoverRunning, name, "a failover to this node runs already",
             remedy: "follow it in /v1/operations")
     }
 
-    func dataLossPossible(_ outlook: FailoverOutlook) -> TopologyPlan.Finding {
+    func dataLossPossible(_ outlook: FailoverOutlook) -> ChangePlan.Finding {
         let (promises, needed) = (outlook.promisers.count, outlook.promisesNeeded)
         let risk =
             "\(promises) of \(promises + outlook.silent.count) nodes answer, and \(needed) are needed to know that nothing acknowledged is missing: what only the silent nodes have is lost"
             + (outlook.loss?.isFloor ?? false
                 ? "; what they wrote since they were last heard, nobody knows" : "")
-        return TopologyPlan.Finding(
+        return ChangePlan.Finding(
             .dataLossPossible, name, risk,
             evidence: [
                 .measured("promises", UInt64(promises)),
@@ -176,15 +176,15 @@ extension Node {
     /// What a failover to this node would do. Asks the others, and changes nothing; on a thread of its
     /// own, for at most ``promiseTimeout``.
     public func planFailover(
-        acceptDataLoss: Bool, completion: @escaping @Sendable (TopologyPlan) -> Void
+        acceptDataLoss: Bool, completion: @escaping @Sendable (ChangePlan) -> Void
     ) {
         _ = WorkerThread(name: "failover-plan") { [self] in
             completion(failoverPlan(acceptDataLoss: acceptDataLoss))
         }
     }
 
-    private func failoverPlan(acceptDataLoss: Bool) -> TopologyPlan {
-        var plan = TopologyPlan()
+    private func failoverPlan(acceptDataLoss: Bool) -> ChangePlan {
+        var plan = ChangePlan()
         var outlook: FailoverOutlook?
         if let number = state.facts.number, let document = state.document, state.committer == nil {
             if state.ownRole(in: document) == nil {
@@ -193,7 +193,7 @@ extension Node {
                         .fork, name, "it founds a cluster of its own, on the history that it has")
                 ]
                 plan.risks = [
-                    TopologyPlan.Finding(
+                    ChangePlan.Finding(
                         .reducedRedundancy, name, "the new cluster has this copy only",
                         evidence: [.measured("replicas_after", UInt64(0))],
                         remedy: "add replicas to it with POST /v1/nodes")
@@ -211,12 +211,12 @@ extension Node {
     /// The steps and risks of the primary's move to `node`.
     func plan(
         of move: PrimaryMove, to node: NodeNumber, in document: TopologyDocument
-    ) -> TopologyPlan {
-        guard let term = NextTerm.above(highestTerm(document)) else { return TopologyPlan() }
+    ) -> ChangePlan {
+        guard let term = NextTerm.above(highestTerm(document)) else { return ChangePlan() }
         let change = document.movingPrimary(
             to: node, reign: Reign(term: term, holder: node),
             note: ChangeNote(at: .now(), by: "plan"))
-        guard case .success(.changed(let next)) = change else { return TopologyPlan() }
+        guard case .success(.changed(let next)) = change else { return ChangePlan() }
         let sync = self.sync()
         return document.plan(
             for: next, observations: planningObservations(sync, document),

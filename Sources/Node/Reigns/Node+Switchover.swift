@@ -13,9 +13,9 @@ public enum SwitchoverRefusal: Error, Sendable {
     case unknownNode(NodeName)
     case alreadyPrimary(NodeName)
     /// Each rule that forbids the candidate, with its evidence.
-    case vetoed(NodeName, [TopologyPlan.Finding])
+    case vetoed(NodeName, [ChangePlan.Finding])
     /// No replica could take over now; what forbids each.
-    case noCandidate([TopologyPlan.Finding])
+    case noCandidate([ChangePlan.Finding])
     case busy
 }
 
@@ -94,7 +94,7 @@ extension Node {
             return record
         }
         var able: [NodeReport] = []
-        var vetoes: [TopologyPlan.Finding] = []
+        var vetoes: [ChangePlan.Finding] = []
         for report in reports where report.name != name.rawValue {
             guard let record = NodeName(report.name).flatMap({ document.node(named: $0) }) else {
                 continue

@@ -37,10 +37,29 @@ extension Node {
         report.lastFullSync = facts.lastFullSync
         report.lastError = session?.lastError.map(NodeReport.Failure.init(_:)) ?? state.failure
         report.alarms = facts.number.map(ownAlarms) ?? []
+        report.namespacesInTrouble = applied.map { namespacesInTrouble($0.catalog) }
         report.observedAt = .now()
         report.vetoes = vetoes(report)
         return report
     }
+
+    /// Reports are made often: among many namespaces, those in trouble are looked for four times a second.
+    private func namespacesInTrouble(_ catalog: Catalog) -> NodeReport.NamespacesInTrouble {
+        let now = MonotonicTime.now()
+        return troubled.withLock { last in
+            if let last, catalog.namespaceCount > Node.namespacesQuick,
+                now - last.at < Node.troubleBeat
+            {
+                return last.found
+            }
+            let found = NodeReport.NamespacesInTrouble(of: catalog)
+            last = (now, found)
+            return found
+        }
+    }
+
+    private static let namespacesQuick = 2_000
+    private static let troubleBeat: Duration = .milliseconds(250)
 
     var session: ReplicaSession? {
         if case .replica(let session) = state.role { session } else { nil }
@@ -56,6 +75,7 @@ extension Node {
             since: session?.since.wallClock ?? state.since,
             lastProgressAt: session?.lastProgressAt.wallClock,
             nextRetryAt: session?.nextRetryAt?.wallClock, attempt: session?.attempt ?? 0,
+            failingSince: session?.failingSince?.wallClock,
             generation: document?.generation, term: document?.reign.term, claim: ownClaim(document))
     }
 
@@ -205,6 +225,7 @@ extension Node {
         report.durableIndex = told.durableIndex
         report.lag = told.lag
         report.catalog = told.catalog
+        report.namespacesInTrouble = told.namespacesInTrouble
         report.fullSync = told.fullSync
         report.fullSyncBytesPerSecondMax = told.fullSyncBytesPerSecondMax
         report.diskFreeBytes = told.diskFreeBytes

@@ -16,13 +16,16 @@ extension Node {
         let rule = inSyncRule(primary, document)
         let replicas = replicaReports(reports, document)
         let synced = replicas.filter { rule?.holds(for: $0) ?? false }
+        // It looks at no other node, so it does not know.
+        let isOutside = [.detached, .fenced].contains(report().running?.state)
         let obstacles = isPrimary ? writeObstacles() : Node.writeObstacles(of: primary)
         return SyncReport(
             inSync: primary != nil && synced.count == replicas.count,
             inSyncReplicas: synced.count, configuredReplicas: replicas.count,
             primary: primaryName, term: document?.reign.term, generation: document?.generation,
-            converged: driftReport().isConverged, writable: obstacles.isEmpty,
-            writeObstacles: obstacles, position: primary?.position,
+            converged: driftReport().isConverged,
+            writable: isOutside ? nil : obstacles.isEmpty,
+            writeObstacles: isOutside ? [] : obstacles, position: primary?.position,
             logFirst: engine?.log.first, logLast: engine?.log.last.index,
             logBytes: engine?.log.bytes,
             exposure: exposure(primary, replicas), nodes: reports, observedAt: .now())

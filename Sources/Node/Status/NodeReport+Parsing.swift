@@ -27,6 +27,7 @@ extension NodeReport {
                 Veto(code: $0.codeAndDetail.code, detail: $0.codeAndDetail.detail)
             }
         }
+        namespacesInTrouble = json["namespaces_in_trouble"].flatMap(NamespacesInTrouble.init(json:))
         alarms = (json["alarms"]?.arrayValue ?? []).compactMap(Alarm.init(json:))
         if let text = json["last_error"]?.stringValue, let at = json["last_error_at"]?.time {
             lastError = Failure(
@@ -57,6 +58,7 @@ extension NodeReport.Running {
         lastProgressAt = json["last_progress_at"]?.time
         nextRetryAt = json["next_retry_at"]?.time
         attempt = json["attempt"]?.integerValue.flatMap(Int.init(exactly:)) ?? 0
+        failingSince = json["failing_since"]?.time
         generation = json["generation"]?.unsigned.map(Generation.init(_:))
         term = json["term"]?.integerValue.flatMap(UInt32.init(exactly:))
         if let text = json["claim"]?["upstream"]?.stringValue,

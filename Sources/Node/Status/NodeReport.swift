@@ -32,6 +32,8 @@ public struct NodeReport: Equatable, Sendable {
     /// told to peers: each says it by what it sees itself.
     public var lacks: [Veto]?
     public var alarms: [Alarm] = []
+    /// Nil while the node has no state.
+    public var namespacesInTrouble: NamespacesInTrouble?
     /// How long the log here is kept for the node; nil unless it is a replica of the node that tells.
     public var retention: ReplicaRetention?
     public var lastError: Failure?
@@ -52,6 +54,8 @@ public struct NodeReport: Equatable, Sendable {
         public var lastProgressAt: UnixMilliseconds?
         public var nextRetryAt: UnixMilliseconds?
         public var attempt: Int
+        /// Since when its link has been failing, through all tries; nil while it does not.
+        public var failingSince: UnixMilliseconds?
         public var generation: Generation?
         public var term: UInt32?
         /// Whom the node follows by its own decision, while no newer document is known.
@@ -144,6 +148,7 @@ extension NodeReport {
             "in_sync": .orNull(lacks?.isEmpty),
             "not_in_sync": .array((lacks ?? []).map { .string("\($0.code): \($0.detail)") }),
             "alarms": .array(alarms.map(\.json)),
+            "namespaces_in_trouble": namespacesInTrouble?.json ?? .null,
             "retention": retention?.json ?? .null,
             "last_error": .orNull(lastError?.text),
             "last_error_code": .orNull(lastError?.code),
@@ -187,6 +192,7 @@ extension NodeReport.Running {
             "last_progress_at": .orNull(lastProgressAt?.rfc3339),
             "next_retry_at": .orNull(nextRetryAt?.rfc3339),
             "attempt": JSONValue(attempt),
+            "failing_since": .orNull(failingSince?.rfc3339),
             "generation": .orNull(generation?.rawValue), "term": .orNull(term),
             "claim": claim.map { claim in
                 ["upstream": .string(claim.upstream), "since": .string(claim.since.rfc3339)]

@@ -13,7 +13,8 @@ public struct SyncReport: Sendable {
     public var term: UInt32?
     public var generation: Generation?
     public var converged: Bool
-    public var writable: Bool
+    /// Nil: not known, for this node is outside the topology.
+    public var writable: Bool?
     /// Why it is not.
     public var writeObstacles: [Node.WriteObstacle] = []
     /// Of the primary, when it is known at first hand or was heard of lately.
@@ -33,8 +34,10 @@ public struct SyncReport: Sendable {
         public var candidate: String?
     }
 
-    public var json: JSONValue {
+    /// With what is wrong in it, in words.
+    public func json(_ verdict: Verdict) -> JSONValue {
         [
+            "verdict": verdict.json,
             "in_sync": .bool(inSync),
             "in_sync_replicas": JSONValue(inSyncReplicas),
             "configured_replicas": JSONValue(configuredReplicas),
@@ -42,7 +45,7 @@ public struct SyncReport: Sendable {
             "term": .orNull(term),
             "generation": .orNull(generation?.rawValue),
             "converged": .bool(converged),
-            "writable": .bool(writable),
+            "writable": .orNull(writable),
             "write_obstacles": .array(
                 writeObstacles.map {
                     ["code": .string($0.code), "detail": .string($0.detail)]

@@ -35,6 +35,8 @@ public struct ReplicaMachine: Sendable {
     private var lastHeardAt: MonotonicTime
     /// Failures in a row: since the link last worked for a while, or brought anything.
     public private(set) var attempt = 0
+    /// When anything was last heard before the first of them.
+    private var firstFailureAt: MonotonicTime?
     /// Something was applied or fetched since the last failure.
     private var hasBrought = false
     public private(set) var lastError: LinkError?
@@ -53,6 +55,9 @@ public struct ReplicaMachine: Sendable {
     private var known: TopologyVersion?
     /// Where the origin is, when it is the upstream itself.
     private var originIndex = LogIndex.zero
+
+    /// Since when the link has been failing, through all its tries; nil while it does not.
+    public var failingSince: MonotonicTime? { attempt > 0 ? firstFailureAt : nil }
 
     public static let connectMax = Duration.seconds(3)
     /// A heartbeat is due every second.
@@ -373,6 +378,7 @@ extension ReplicaMachine {
         // What is wrong with the content, or at this node, is not mended by trying sooner.
         if hasBrought, failure.isOfTheWay { attempt = 0 }
         hasBrought = false
+        if attempt == 0 { firstFailureAt = lastHeardAt }
         attempt += 1
         let error = failure.error(at: now)
         lastError = error

@@ -100,7 +100,8 @@ public final class ReplicaSession: Sendable {
             return ReplicaStatus(
                 id: id, upstream: upstream, state: machine.state.word, since: machine.since,
                 lastProgressAt: machine.lastProgressAt, attempt: machine.attempt,
-                nextRetryAt: nextRetryAt, lastError: machine.lastError,
+                failingSince: machine.failingSince, nextRetryAt: nextRetryAt,
+                lastError: machine.lastError,
                 fullSync: control.progress, origin: control.origin, received: control.received,
                 told: control.told)
         }

@@ -14,6 +14,8 @@ public struct ReplicaStatus: Sendable {
     public var lastProgressAt: MonotonicTime
     /// Failures in a row.
     public var attempt: Int
+    /// Since when nothing was heard but failures; nil without any.
+    public var failingSince: MonotonicTime?
     public var nextRetryAt: MonotonicTime?
     /// Kept until the session streams again for a while, so that it can be read.
     public var lastError: LinkError?

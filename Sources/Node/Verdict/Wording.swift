@@ -1,9 +1,12 @@
-import Platform
+package import Platform
 
-/// Figures as the page writes them; as in words.js.
-enum Wording {
+/// Figures in sentences for people; as in words.js. Pure.
+package enum Wording {
+    /// Older than this, what was seen of a node says nothing about it now; as OLD_AFTER_SECONDS in words.js.
+    package static let oldAfterSeconds = 5.0
+
     /// "1,204".
-    static func count(_ value: some BinaryInteger) -> String {
+    package static func count(_ value: some BinaryInteger) -> String {
         var digits = Array(String(value))
         var place = digits.count - 3
         while place > 0 {
@@ -14,11 +17,13 @@ enum Wording {
     }
 
     /// "1 entry", "1,204 entries".
-    static func counted(_ value: some BinaryInteger, _ one: String, _ many: String) -> String {
+    package static func counted(_ value: some BinaryInteger, _ one: String, _ many: String)
+        -> String
+    {
         "\(count(value)) \(value == 1 ? one : many)"
     }
 
-    static func bytes(_ value: UInt64) -> String {
+    package static func bytes(_ value: UInt64) -> String {
         if value < 1000 { return "\(value) B" }
         var rest = Double(value)
         for unit in ["kB", "MB", "GB", "TB"] {
@@ -29,7 +34,7 @@ enum Wording {
         return "\(value) B"
     }
 
-    static func duration(_ seconds: Double) -> String {
+    package static func duration(_ seconds: Double) -> String {
         let whole = Int(max(0, seconds))
         if seconds < 1 { return seconds < 0.05 ? "0 s" : "\(decimal(seconds, places: 1)) s" }
         if whole < 60 { return "\(whole) s" }
@@ -40,25 +45,35 @@ enum Wording {
     }
 
     /// Whole seconds.
-    static func age(_ seconds: Double) -> String { duration(max(0, seconds).rounded(.down)) }
+    package static func age(_ seconds: Double) -> String {
+        duration(max(0, seconds).rounded(.down))
+    }
 
-    static func secondsSince(_ time: UnixMilliseconds, _ now: UnixMilliseconds) -> Double {
+    package static func secondsSince(_ time: UnixMilliseconds, _ now: UnixMilliseconds) -> Double {
         now > time ? Double(now.rawValue - time.rawValue) / 1000 : 0
     }
 
     /// " for 40 s", or "" if nobody knows since when.
-    static func lasting(_ time: UnixMilliseconds?, _ now: UnixMilliseconds) -> String {
+    package static func lasting(_ time: UnixMilliseconds?, _ now: UnixMilliseconds) -> String {
         time.map { " for \(age(secondsSince($0, now)))" } ?? ""
     }
 
     /// As part of a sentence: without its full stop, and not longer than a person reads.
-    static func brief(_ text: String) -> String {
+    package static func brief(_ text: String) -> String {
         let bare = text.hasSuffix(".") ? String(text.dropLast()) : text
         return bare.count > 160 ? "\(bare.prefix(157))…" : bare
     }
 
+    /// "n2", "n2 and n3", "n2, n3 and 4 more".
+    package static func names(_ names: [String], of count: Int) -> String {
+        let more = count - names.count
+        if more > 0 { return "\(names.joined(separator: ", ")) and \(Wording.count(more)) more" }
+        guard let last = names.last, names.count > 1 else { return names.first ?? "" }
+        return "\(names.dropLast().joined(separator: ", ")) and \(last)"
+    }
+
     /// A sentence with ages in place of the times in it.
-    static func humane(_ text: String, _ now: UnixMilliseconds) -> String {
+    package static func humane(_ text: String, _ now: UnixMilliseconds) -> String {
         let bare = text.hasSuffix(".") ? String(text.dropLast()) : text
         return bare.replacing(/\b(at|since) (\d{4}-\d\d-\d\dT[0-9:.]+Z)/) { match in
             guard let time = UnixMilliseconds(rfc3339: String(match.output.2)) else {
@@ -69,7 +84,9 @@ enum Wording {
         }
     }
 
-    static func capital(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
+    package static func capital(_ text: String) -> String {
+        text.prefix(1).uppercased() + text.dropFirst()
+    }
 
     /// With no place or one.
     private static func decimal(_ value: Double, places: Int) -> String {

@@ -1,5 +1,5 @@
 /// What a change would do, before it is made. Computed from what is known; nothing is asked.
-public struct TopologyPlan: Equatable, Sendable {
+public struct ChangePlan: Equatable, Sendable {
     public var steps: [Step]
     public var risks: [Finding]
     /// What keeps the change from being made, or from being of use.
@@ -33,6 +33,9 @@ public struct TopologyPlan: Equatable, Sendable {
             // Of one node alone.
             case claimUpstream = "claim-upstream"
             case limitFullSync = "limit-full-sync"
+            // Of one namespace.
+            case flushNamespace = "flush-namespace"
+            case deleteNamespace = "delete-namespace"
         }
 
         public let code: Code
@@ -69,6 +72,8 @@ public struct TopologyPlan: Equatable, Sendable {
             public static let diskSpace = Code(rawValue: "disk-space")
             public static let primaryAnswers = Code(rawValue: "primary-answers")
             public static let dataLoss = Code(rawValue: "data-loss")
+            public static let inUse = Code(rawValue: "in-use")
+            public static let tokensEnd = Code(rawValue: "tokens-end")
         }
 
         public let code: Code
@@ -125,7 +130,7 @@ public struct TopologyPlan: Equatable, Sendable {
     }
 }
 
-extension TopologyPlan.Finding {
+extension ChangePlan.Finding {
     /// A fault of what was asked for.
     public init(_ fault: TopologyFault) {
         let place = fault.pointer.isEmpty ? "the request" : fault.pointer

@@ -1,7 +1,7 @@
 public import JSON
 public import Topology
 
-extension TopologyPlan {
+extension ChangePlan {
     /// As a dry run answers with it.
     public var json: JSONValue {
         [
@@ -17,7 +17,7 @@ extension TopologyPlan {
     }
 }
 
-extension TopologyPlan.Finding {
+extension ChangePlan.Finding {
     /// As plans and refusals list it.
     public var json: JSONValue {
         [

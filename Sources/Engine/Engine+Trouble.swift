@@ -1,8 +1,8 @@
 import Log
 import Platform
 
-/// Which namespaces use more than their soft quotas is worked out when their counters or quotas change,
-/// by whoever applies the entry, on every node alike.
+/// Which namespaces are in trouble is worked out when their counters or records change, by whoever applies
+/// the entry, on every node alike.
 extension Engine {
     /// Notes what has changed since the last look at the namespaces that the group touched.
     func softQuotaDifferences(_ transition: StateTransition) -> [EntryDifferences] {
@@ -12,7 +12,7 @@ extension Engine {
         }
         let found = touched.compactMap { id -> EntryDifferences.Difference? in
             guard let namespace = transition.catalog.namespace(id),
-                let (before, after) = namespace.noteSoftQuotas()
+                let (before, after) = namespace.noteTrouble(at: transition.header.time)
             else { return nil }
             return .softQuotas(
                 namespace.record, before: before, after: after, usage: namespace.currentUsage)
@@ -24,15 +24,16 @@ extension Engine {
 }
 
 extension Namespace {
-    /// - Returns: What was exceeded before and is now, when that differs.
+    /// - Returns: Which soft quotas were exceeded before and are now, when that differs.
     @discardableResult
-    func noteSoftQuotas() -> (before: SoftQuotas, after: SoftQuotas)? {
-        let before = usage.exceeded
-        // Nearly all namespaces have none, and this is asked with every write.
-        if before.isEmpty, record.softQuotaKeys == nil, record.softQuotaBytes == nil { return nil }
-        let after = SoftQuotas.exceeded(by: currentUsage, of: record, before: before)
+    func noteTrouble(at time: UnixMilliseconds?) -> (before: SoftQuotas, after: SoftQuotas)? {
+        let before = trouble
+        // Nearly all namespaces have no limit, and this is asked with every write.
+        if before.isEmpty, !record.isLimited { return nil }
+        let after = NamespaceTrouble.of(record, currentUsage, before: before)
         guard before != after else { return nil }
-        usage.exceeded = after
-        return (before, after)
+        usage.set(after, since: after.isEmpty ? nil : time)
+        guard before.softQuotas != after.softQuotas else { return nil }
+        return (before.softQuotas, after.softQuotas)
     }
 }

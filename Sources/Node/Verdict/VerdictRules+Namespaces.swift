@@ -1,0 +1,72 @@
+import Engine
+import Platform
+
+/// Namespaces that refuse writes, or soon will, as this node's own state has them.
+extension VerdictRules {
+    private static let namedMax = 3
+
+    private var troubled: [NodeReport.TroubledNamespace] {
+        isApart ? [] : ownReport?.namespacesInTrouble?.items ?? []
+    }
+
+    mutating func judgeNamespaces() {
+        let counts = ownReport?.namespacesInTrouble
+        let full = troubled.filter { !$0.trouble.isDisjoint(with: .usedUp) }
+        if let first = full.first {
+            let rest = "until keys are deleted or the quota is raised"
+            let count = max(counts?.usedUp ?? 0, full.count)
+            add(
+                .quota, .warn, "quota-used-up",
+                count == 1
+                    ? "\(first.name) has used up its quota\(of(first))\(lasting(first.since)): it refuses writes that need more, \(rest)."
+                    : "\(Wording.count(count)) namespaces have used up their quotas (\(names(full, count))): they refuse writes that need more, \(rest).",
+                namespace: first.name, since: count == 1 ? first.since : nil)
+        }
+        let soft = troubled.filter {
+            $0.trouble.isDisjoint(with: .usedUp)
+                && !$0.trouble.isDisjoint(with: .overSoftQuota)
+        }
+        if let first = soft.first {
+            let count = max(counts?.overSoftQuota ?? 0, soft.count)
+            add(
+                .softQuota, .warn, "soft-quota-exceeded",
+                count == 1
+                    ? "\(first.name) uses more than its soft quota\(lasting(first.since)); nothing is refused yet: delete keys, or raise the quota."
+                    : "\(Wording.count(count)) namespaces use more than their soft quotas (\(names(soft, count))); nothing is refused yet: delete keys, or raise the quotas.",
+                namespace: first.name, since: count == 1 ? first.since : nil)
+        }
+    }
+
+    /// What is as somebody wanted it, and worth knowing all the same.
+    var namespaceNotes: String? {
+        guard !isApart, let counts = ownReport?.namespacesInTrouble else { return nil }
+        func note(_ count: Int, _ one: String, _ many: String) -> String? {
+            guard count > 0 else { return nil }
+            return count == 1
+                ? "1 namespace \(one)." : "\(Wording.count(count)) namespaces \(many)."
+        }
+        let notes = [
+            note(counts.readOnly, "is read-only", "are read-only"),
+            note(
+                counts.nearlyUsedUp, "has nearly used up its quota",
+                "have nearly used up their quotas"),
+        ].compactMap { $0 }
+        return notes.isEmpty ? nil : notes.joined(separator: " ")
+    }
+
+    private func names(_ items: [NodeReport.TroubledNamespace], _ count: Int) -> String {
+        Wording.names(items.prefix(VerdictRules.namedMax).map(\.name), of: count)
+    }
+
+    /// " of 2 keys".
+    private func of(_ item: NodeReport.TroubledNamespace) -> String {
+        var limits: [String] = []
+        if item.trouble.contains(.quotaKeysUsedUp), let quota = item.quotaKeys {
+            limits.append(Wording.counted(quota, "key", "keys"))
+        }
+        if item.trouble.contains(.quotaBytesUsedUp), let quota = item.quotaBytes {
+            limits.append(Wording.bytes(quota))
+        }
+        return limits.isEmpty ? "" : " of \(limits.joined(separator: " and "))"
+    }
+}

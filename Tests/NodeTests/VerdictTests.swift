@@ -1,0 +1,315 @@
+import Engine
+import JSON
+import Log
+import Platform
+import Testing
+import Topology
+
+@testable import Node
+
+/// The sentences that `GET /v1/sync` and the page say, state by state; the worst first.
+@Suite struct VerdictTests {
+    private static let now = UnixMilliseconds(rawValue: 1_769_860_800_000)
+
+    private static func ago(_ seconds: UInt64) -> UnixMilliseconds {
+        UnixMilliseconds(rawValue: now.rawValue - seconds * 1_000)
+    }
+
+    private static func node(
+        _ name: String, _ state: RunningState? = .streaming, since: UInt64 = 3_600,
+        observed: UInt64? = 0, lag: Double = 0, digest: UInt8 = 1,
+        _ change: (inout NodeReport) -> Void = { _ in }
+    ) -> NodeReport {
+        let isPrimary = [.serving, .unconfirmed, .handingOver].contains(state)
+        let role: RunningRole = isPrimary ? .primary : .replica
+        let upstream = isPrimary ? nil : "n1"
+        var report = NodeReport(name: name, address: "http://\(name):7070")
+        report.configured = .init(role: role, upstream: upstream, generation: Generation(2))
+        report.running = .init(
+            role: role, state: state, upstream: upstream, since: ago(since), attempt: 0,
+            generation: Generation(2), term: 1)
+        report.lag = .init(entries: UInt64(lag * 100), bytes: 0, seconds: lag)
+        report.catalog = .init(
+            namespaces: 1, digest: Hash128(of: [digest]), index: LogIndex(1_100))
+        report.namespacesInTrouble = .init()
+        report.observedAt = observed.map(ago)
+        change(&report)
+        return report
+    }
+
+    private static let n1 = node("n1", .serving)
+
+    private static func error(_ detail: String) -> NodeReport.Failure {
+        .init(code: "timed-out", detail: detail, at: ago(1))
+    }
+
+    private static func sync(
+        _ nodes: [NodeReport], _ change: (inout SyncReport) -> Void = { _ in }
+    ) -> SyncReport {
+        let replicas = nodes.count { $0.configured?.role == .replica }
+        var sync = SyncReport(
+            inSync: true, inSyncReplicas: replicas, configuredReplicas: replicas, primary: "n1",
+            converged: true, writable: true, nodes: nodes, observedAt: now)
+        change(&sync)
+        return sync
+    }
+
+    private static func drift(
+        _ kind: DriftItem.Kind, _ node: String, _ detail: String, since: UInt64 = 8
+    ) -> (item: DriftItem, since: UnixMilliseconds) {
+        let item = DriftItem(
+            kind: kind, number: NodeNumber(rawValue: 2), node: node, detail: detail)
+        return (item, ago(since))
+    }
+
+    private static func verdict(
+        _ nodes: [NodeReport], _ drift: [(item: DriftItem, since: UnixMilliseconds)] = [],
+        own: String = "n1", _ change: (inout SyncReport) -> Void = { _ in }
+    ) -> Verdict {
+        Verdict(sync(nodes, change), drift: drift, own: own, now: now)
+    }
+
+    private static func texts(
+        _ nodes: [NodeReport], _ drift: [(item: DriftItem, since: UnixMilliseconds)] = [],
+        own: String = "n1", _ change: (inout SyncReport) -> Void = { _ in }
+    ) -> [String] {
+        verdict(nodes, drift, own: own, change).items.map(\.text)
+    }
+
+    // MARK: - Well
+
+    @Test func `all is well, alone and with replicas`() {
+        #expect(
+            Self.texts([Self.n1]) == [
+                "All is well: n1 accepts writes. It has no replica, so its data is on this one node only."
+            ])
+        #expect(
+            Self.texts([Self.n1, Self.node("n2"), Self.node("n3")]) == [
+                "All is well: n1 accepts writes and 2 of 2 replicas are in sync."
+            ])
+        #expect(Self.verdict([Self.n1]).worst.level == .ok)
+    }
+
+    @Test func `what nobody can name is said all the same`() {
+        let found = Self.verdict([Self.n1, Self.node("n2")]) { $0.inSync = false }
+        #expect(found.worst.level == .warn)
+        #expect(
+            found.items.map(\.text) == [
+                "Not every replica is in sync yet; wait, or look at the nodes below."
+            ])
+    }
+
+    // MARK: - The primary
+
+    @Test func `without a primary nothing can be written`() {
+        #expect(
+            Self.texts([Self.node("n1"), Self.node("n2")]) {
+                $0.primary = nil
+                $0.writable = false
+            } == [
+                "No node is primary, so nothing can be written: start the old primary again, or promote a replica."
+            ])
+        let undecided = Self.node("n1", nil, since: 4) { $0.running?.role = .undecided }
+        #expect(
+            Self.texts([undecided]) {
+                $0.primary = nil
+                $0.writable = false
+            } == [
+                "This node has not decided its role for 4 s, so nothing can be written: it does so by itself; else see its log."
+            ])
+        #expect(
+            Self.texts([undecided, Self.node("n2")]) { $0.writable = false } == [
+                "n1 asks the other nodes whether another one reigns for 4 s; nothing can be written until then."
+            ])
+    }
+
+    @Test func `a primary that takes no writes says why`() {
+        #expect(
+            Self.texts([Self.n1]) {
+                $0.writable = false
+                $0.writeObstacles = [
+                    .init(code: "disk-nearly-full", detail: "the disk is nearly full")
+                ]
+            } == ["n1 is primary but does not accept writes: the disk is nearly full."])
+    }
+
+    @Test func `a silent primary explains what its replicas lack`() {
+        let n1 = Self.node("n1", .serving, observed: 40) {
+            $0.alarms = [
+                .init(
+                    code: "primary-unreachable", since: Self.ago(38), detail: "no answer",
+                    nextStep: "x")
+            ]
+        }
+        let n2 = Self.node("n2", .connecting, since: 0) {
+            $0.running?.attempt = 9
+            $0.running?.failingSince = Self.ago(38)
+            $0.lastError = Self.error("connection refused")
+        }
+        let drift = [
+            Self.drift(.missingLink, "n2", "no link with n1", since: 38),
+            Self.drift(.nodeUnreachable, "n1", "silent", since: 38),
+        ]
+        let found = Self.verdict([n1, n2], drift, own: "n2") { $0.writable = false }
+        #expect(
+            found.items.map(\.text) == [
+                "Nothing can be written: the primary n1 has not been heard for 40 s: start it again, or have a replica take over.",
+                "n2 cannot follow n1 for 38 s: timed-out: connection refused; it tries again by itself.",
+            ])
+        #expect(found.items.map(\.code) == ["primary-silent", "backoff"])
+        #expect(found.items.map(\.node) == ["n1", "n2"])
+        #expect(found.items.map(\.since) == [Self.ago(40), Self.ago(38)])
+    }
+
+    // MARK: - Nodes
+
+    @Test func `who is outside the topology speaks of itself alone`() {
+        let n1 = Self.node("n1", .serving, observed: nil)
+        let n2 = Self.node("n2", .detached, since: 9)
+        #expect(
+            Self.texts([n1, n2], own: "n2") { $0.writable = nil } == [
+                "n2 has been detached for 9 s: it is not in the topology and follows nobody; add it again, or stop it."
+            ])
+    }
+
+    @Test(arguments: [
+        (
+            node("n2", observed: 73),
+            "n2 has not been heard for 1 min 13 s: check that it runs and can be reached at http://n2:7070."
+        ),
+        (
+            node("n2", observed: nil),
+            "n2 has not been heard yet: check that it runs and can be reached at http://n2:7070."
+        ),
+        (
+            node("n2", observed: 2) { $0.running = nil },
+            "n2 has not been heard for 2 s: check that it runs and can be reached at http://n2:7070."
+        ),
+        (
+            node("n2", .backoff, since: 42) { $0.lastError = error("connection refused.") },
+            "n2 cannot follow n1 for 42 s: timed-out: connection refused; it tries again by itself."
+        ),
+        (
+            node("n2", .stalled, since: 15),
+            "n2 has made no progress for 15 s: look at its log and at the way to n1."
+        ),
+        (node("n2", .connecting, since: 3), "n2 is connecting to n1 for 3 s."),
+        (
+            node("n2", .fullSync, since: 9) {
+                $0.fullSync = .init(
+                    stage: "fetch", reason: "empty", bytesDone: 450, bytesTotal: 1_000,
+                    filesDone: 1,
+                    etaSeconds: 11.2, resumedBytes: 0)
+            },
+            "n2 is in a full sync from n1: 45 % done, about 12 s left; nothing to do but wait."
+        ),
+        (
+            node("n2", digest: 2),
+            "n2 has other namespaces than n1 at entry 1,100: resync n2."
+        ),
+        (
+            node("n2", lag: 12.4),
+            "n2 is 12 s behind (1,240 entries): if it does not catch up, look at its disk and network."
+        ),
+    ])
+    func `a node in trouble says what, since when and what to do`(
+        n2: NodeReport, expected: String
+    ) {
+        #expect(Self.texts([Self.n1, n2]) == [expected])
+    }
+
+    @Test func `a full sync does not hide a lost replica`() {
+        let found = Self.verdict([
+            Self.n1, Self.node("n2", .fullSync), Self.node("n3", observed: 30),
+        ])
+        #expect(found.items.map(\.level) == [.bad, .info])
+        #expect(found.items.map(\.node) == ["n3", "n2"])
+    }
+
+    // MARK: - Alarms and drift
+
+    @Test func `an alarm is said once, with its next step`() {
+        let alarm = NodeReport.Alarm(
+            code: "catalog-differs", since: Self.ago(12),
+            detail: "the catalog of n2 is not that of n1",
+            nextStep: "curl -X POST http://n1:7070/v1/nodes/n2/resync")
+        let n2 = Self.node("n2", digest: 2) { $0.alarms = [alarm] }
+        #expect(
+            Self.texts([Self.n1, n2], [Self.drift(.catalogDiffers, "n2", "Its digest differs.")])
+                == [
+                    "n2 has had another catalog than its primary for 12 s: the catalog of n2 is not that of n1. Next: curl -X POST http://n1:7070/v1/nodes/n2/resync"
+                ])
+    }
+
+    @Test func `what differs is said with its age, and times in it are ages, too`() {
+        #expect(
+            Self.texts(
+                [Self.n1, Self.node("n2")],
+                [
+                    Self.drift(
+                        .roleDiffers, "n2", "n2 is primary since \(Self.ago(65).rfc3339)")
+                ]) == [
+                    "For 8 s, what runs has differed from what is configured: n2 is primary for 1 min 5 s. The node changes its role as soon as it has heard of this generation."
+                ])
+    }
+
+    // MARK: - Namespaces
+
+    private static func troubled(
+        _ name: String, _ trouble: NamespaceTrouble, since: UInt64? = nil
+    ) -> NodeReport.TroubledNamespace {
+        .init(
+            name: name, trouble: trouble, since: since.map(ago), keys: 2, bytes: 20, quotaKeys: 2)
+    }
+
+    @Test func `a namespace that refuses writes is in the sentence`() {
+        let n1 = Self.node("n1", .serving) {
+            $0.namespacesInTrouble = .init(
+                usedUp: 1, overSoftQuota: 0, nearlyUsedUp: 0, readOnly: 0,
+                items: [Self.troubled("shop", .quotaKeysUsedUp, since: 180)])
+        }
+        let found = Self.verdict([n1, Self.node("n2")])
+        #expect(
+            found.items.map(\.text) == [
+                "shop has used up its quota of 2 keys for 3 min 0 s: it refuses writes that need more, until keys are deleted or the quota is raised."
+            ])
+        #expect(found.worst.level == .warn)
+        #expect(found.worst.namespace == "shop")
+    }
+
+    @Test func `many of them are counted, and some named`() {
+        let n1 = Self.node("n1", .serving) {
+            $0.namespacesInTrouble = .init(
+                usedUp: 1_200, overSoftQuota: 2, nearlyUsedUp: 0, readOnly: 0,
+                items: ["a", "b", "c", "d"].map { Self.troubled($0, .quotaKeysUsedUp) }
+                    + ["e", "f"].map { Self.troubled($0, .softQuotaBytes) })
+        }
+        #expect(
+            Self.texts([n1]) == [
+                "1,200 namespaces have used up their quotas (a, b, c and 1,197 more): they refuse writes that need more, until keys are deleted or the quota is raised.",
+                "2 namespaces use more than their soft quotas (e and f); nothing is refused yet: delete keys, or raise the quotas.",
+            ])
+    }
+
+    @Test func `what somebody wanted is a note, and all is well`() {
+        let n1 = Self.node("n1", .serving) {
+            $0.namespacesInTrouble = .init(
+                usedUp: 0, overSoftQuota: 0, nearlyUsedUp: 2, readOnly: 1,
+                items: [Self.troubled("shop", .readOnly)])
+        }
+        #expect(
+            Self.texts([n1, Self.node("n2")]) == [
+                "All is well: n1 accepts writes and 1 of 1 replica is in sync. 1 namespace is read-only. 2 namespaces have nearly used up their quotas."
+            ])
+    }
+
+    @Test func `the API tells it with codes and times`() {
+        let json = Self.verdict([Self.n1, Self.node("n2", .stalled, since: 15)]).json
+        #expect(json.arrayValue?.count == 1)
+        #expect(json.arrayValue?[0]["level"] == "bad")
+        #expect(json.arrayValue?[0]["code"] == "stalled")
+        #expect(json.arrayValue?[0]["node"] == "n2")
+        #expect(json.arrayValue?[0]["namespace"] == .null)
+        #expect(json.arrayValue?[0]["since"]?.stringValue == Self.ago(15).rfc3339)
+    }
+}
