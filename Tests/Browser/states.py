@@ -17,16 +17,25 @@ def node(name, state="streaming", since=3600, seen=0, lag=0.0, upstream="n1", **
         "name": name, "address": f"http://{name}.example:7070",
         "configured": {"role": role, "upstream": upstream, "generation": 12},
         "running": {"role": role, "upstream": upstream, "state": state, "since": ago(since),
-                    "generation": 12, "term": 3, "claim": None},
+                    "attempt": 0, "failing_since": None, "generation": 12, "term": 3, "claim": None},
         "position": {"index": 120_000 + int(time.time() * 300) % 1_000_000, "hash": "9f" * 16}, "durable_index": 120_000,
         "lag": {"entries": int(lag * 1000), "bytes": 0, "seconds": lag},
         "catalog": {"namespaces": 18, "digest": "8f" * 16, "index": 119_002},
-        "full_sync": None, "last_error": None, "alarms": [], "observed_at": ago(seen), **changes,
+        "full_sync": None, "last_error": None, "alarms": [], "promotable": role == "replica",
+        "namespaces_in_trouble": {"used_up": 0, "over_soft_quota": 0, "nearly_used_up": 0, "read_only": 0, "items": []},
+        "observed_at": ago(seen), **changes,
     }
 
 
-def sync(nodes, **changes):
+def item(level, code, text, node=None, namespace=None):
+    return {"level": level, "code": code, "text": text, "node": node, "namespace": namespace, "since": None}
+
+
+def sync(nodes, verdict=(), **changes):
+    replicas = sum(node["configured"]["role"] == "replica" for node in nodes)
+    well = item("ok", "well", f"All is well: n1 accepts writes and {replicas} of {replicas} replicas are in sync.")
     return {
+        "verdict": list(verdict) or [well], "in_sync_replicas": replicas, "configured_replicas": replicas,
         "in_sync": True, "primary": "n1", "term": 3, "generation": 12, "converged": True, "writable": True,
         "write_obstacles": [], "position": {"index": 120_037, "hash": "9f" * 16},
         "log": {"first_index": 1, "last_index": 120_037, "bytes": 234_567_890},
@@ -42,18 +51,34 @@ def trouble():
     full_sync = {"stage": "fetch", "reason": "history-diverged", "bytes_done": 450e6, "bytes_total": 1e9, "files_done": 7,
                  "files_total": 12, "bytes_per_second": 45e6, "max_bytes_per_second": 50e6, "eta_seconds": 12.2,
                  "resumed_bytes": 0}
+    troubled = {"used_up": 1, "over_soft_quota": 0, "nearly_used_up": 0, "read_only": 1, "items": [
+        {"name": "tenant-000009", "trouble": ["quota-keys-used-up"], "since": ago(200), "keys": 10_000, "bytes": 5 * 10**6,
+         "quota_keys": 10_000, "quota_bytes": None},
+        {"name": "tenant-000007", "trouble": ["read-only"], "since": None, "keys": 12, "bytes": 40_000, "quota_keys": None,
+         "quota_bytes": None}]}
     return sync([
-        node("n1", "serving"), node("n2", "stalled", 75, last_error="stalled: nothing has come for 10 s."),
+        node("n1", "serving", namespaces_in_trouble=troubled),
+        node("n2", "stalled", 75, last_error="stalled: nothing has come for 10 s.", namespaces_in_trouble=troubled),
         node("n3", seen=73), moved, node("n5", "full_sync", 9, full_sync=full_sync),
         node("n6", catalog={"namespaces": 17, "digest": "bb" * 16, "index": 119_002}),
-    ], in_sync=False, converged=False)
+    ], [
+        item("bad", "catalog-differs", "n6 has other namespaces than n1 at entry 119,002: resync n6.", "n6"),
+        item("bad", "stalled", "n2 has made no progress for 1 min 15 s: stalled: nothing has come for 10 s.", "n2"),
+        item("bad", "unheard", "n3 has not been heard for 1 min 13 s: check that it runs and can be reached at http://n3.example:7070.", "n3"),
+        item("warn", "quota-used-up", "tenant-000009 has used up its quota of 10,000 keys for 3 min 20 s: it refuses writes that need more, "
+             "until keys are deleted or the quota is raised.", namespace="tenant-000009"),
+        item("warn", "wrong-upstream", "For 8 s, what runs has differed from what is configured: n4 follows n3, configured is n2.", "n4"),
+        item("info", "full-sync", "n5 is in a full sync from n1: 45 % done, about 13 s left; nothing to do but wait.", "n5"),
+    ], in_sync=False, converged=False, in_sync_replicas=1)
 
 
 def many(count):
     """A large cluster, in three levels, with a stalled node and one that is not heard."""
     return sync([node("n1", "serving")] + [
         node(f"n{number}", "stalled" if number == 77 else "streaming", seen=30 if number == 150 else 0,
-             upstream="n1" if number < 10 else f"n{number % 8 + 2}") for number in range(2, count + 1)])
+             upstream="n1" if number < 10 else f"n{number % 8 + 2}") for number in range(2, count + 1)], [
+        item("bad", "stalled", "n77 has made no progress for 1 h 0 min: look at its log and at the way to n7.", "n77"),
+        item("bad", "unheard", "n150 has not been heard for 30 s: check that it runs.", "n150")])
 
 
 def namespaces(count):
@@ -65,7 +90,7 @@ def namespaces(count):
         items = [{
             "name": f"tenant-{number:06}", "id": number, "keys": number * 931 % 10_007, "bytes": number * 54_321 % 90_000_000,
             "quota_keys": 10_000 if number % 1000 == 9 else None, "quota_bytes": None, "read_only": number == 7,
-            "created_at": ago(9999), "state": "active", "reads_per_second": number % 200 / 10,
+            "trouble": ["read-only"] if number == 7 else [], "created_at": ago(9999), "state": "active", "reads_per_second": number % 200 / 10,
             "writes_per_second": number % 90 / 10, "last_write_at": ago(number % 5000),
         } for number in found[start:start + size]]
         return {"items": items, "next_page_token": str(start + size) if start + size < len(found) else None}

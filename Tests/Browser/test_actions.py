@@ -73,7 +73,7 @@ def test_a_destructive_change_wants_the_name(page, nodes):
     until(lambda: page.find_elements(By.CSS_SELECTOR, "#namespaces button"), lambda: text_of(page, "#namespaces"))
     until(lambda: text_of(page, "#namespaces .keys") == "1", lambda: text_of(page, "#namespaces"))
     page.find_element(By.CSS_SELECTOR, "#namespaces button").click()
-    until(lambda: "1 key, " in plan(page), lambda: plan(page))
+    until(lambda: "keys 1, data 2 B" in plan(page), lambda: plan(page))
     assert not go(page).is_enabled()
     page.find_element(By.ID, "action-name").send_keys("defaul")
     assert not go(page).is_enabled()
@@ -93,7 +93,7 @@ def test_a_switchover_moves_the_primary_and_the_page_sends_on_to_it(browser, pag
     # What only the primary does is shown where it is done.
     choose(page, "n1", "Resync…")
     until(lambda: "This is sent to n2" in plan(page), lambda: plan(page))
-    assert page.find_element(By.CSS_SELECTOR, "#plan a").get_attribute("href") == f"{nodes[1].url}/"
+    assert page.find_element(By.CSS_SELECTOR, "#plan a").get_attribute("href") == f"{nodes[1].url}/#do=resync&node=n1"
     assert not go(page).is_displayed()
     assert nodes[1].url in text_of(page, "#action-curl")
     # From there a failover is refused by its plan, while the primary is well.

@@ -28,8 +28,10 @@ def call(page, module, function, *arguments):
 
 @pytest.mark.parametrize("name", SENTENCES)
 def test_the_worst_problem_comes_first(page, name):
-    view, expected = SENTENCES[name]
-    assert [problem["text"] for problem in call(page, "problems", "problems", view)] == expected
+    view, expected, leads_to = SENTENCES[name]
+    found = call(page, "problems", "problems", view)
+    assert [problem["text"] for problem in found] == expected
+    assert (found[0]["next"] or {}).get("href") == leads_to
 
 
 @pytest.mark.parametrize("value, expected", [
@@ -58,21 +60,42 @@ def test_what_a_generation_changes_is_said(page, newer, older, expected):
     assert call(page, "history", "differences", newer, older) == expected
 
 
-def namespace(**changes):
-    return {"name": "shop", "keys": 5, "bytes": 50, "quota_keys": None, "quota_bytes": None, "read_only": False} | changes
+@pytest.mark.parametrize("words, expected", [
+    ([], ""),
+    (["quota-keys-nearly-used-up"], "quota nearly used up"),
+    (["read-only", "quota-keys-used-up", "quota-bytes-nearly-used-up"], "read-only, quota used up"),
+    (["soft-quota-keys-exceeded", "quota-keys-nearly-used-up"], "over its soft quota"),
+    (["quota-bytes-used-up", "soft-quota-bytes-exceeded"], "quota used up")])
+def test_a_namespace_in_trouble_says_why(page, words, expected):
+    assert call(page, "tenants", "troubleText", words) == expected
 
 
-@pytest.mark.parametrize("item, expected", [
-    (namespace(), None),
-    (namespace(quota_keys=10), None),
-    (namespace(quota_keys=6), "83 % of its quota"),
-    (namespace(quota_keys=5, read_only=True), "read-only, quota used up"),
-    (namespace(quota_keys=100, quota_bytes=51), "98 % of its quota"),
-    (namespace(quota_keys=0), "quota used up"),
-    (namespace(soft_quota_keys=4, quota_keys=10), "over its soft quota"),
-    (namespace(soft_quota_bytes=51), None)])
-def test_a_namespace_in_trouble_says_why(page, item, expected):
-    assert call(page, "tenants", "troubleOf", item) == expected
+@pytest.mark.parametrize("told, held, expected", [
+    ({"items": [{"name": "shop", "keys": 2}]}, ("✓", "same", "ok"), "✓ 2 keys"),
+    ({"items": []}, ("✓", "same", "ok"), "≠ not in trouble here"),
+    ({"items": []}, ("↻", "as of 7", "info"), "↻ as of 7"),
+    ({"items": [{"name": "other", "keys": 2}], "used_up": 30}, ("✓", "same", "ok"), "? not told"),
+    (None, ("✓", "same", "ok"), "? not told"),
+    ({"items": [{"name": "shop", "keys": 2}]}, ("?", "not heard", "old"), "? not heard")])
+def test_a_namespace_in_trouble_is_shown_as_each_node_has_it(page, told, held, expected):
+    counts = {"used_up": 0, "over_soft_quota": 0, "nearly_used_up": 0, "read_only": 0}
+    node = {"catalog": {"index": 9}, "namespaces_in_trouble": told and counts | told}
+    cell = call(page, "tenants", "troubledAt", node, "shop", dict(zip(("symbol", "word", "level"), held)))
+    assert f"{cell['symbol']} {cell['word']}" == expected
+
+
+@pytest.mark.parametrize("link, title", [
+    ("do=switch-over&node=n2", "Switch over to n2"), ("do=fail-over&node=n2", "Fail over to n2"), ("do=resync&node=n2", "Resync n2"),
+    ("do=remove&node=n2", "Remove n2"), ("do=add-node", "Add a node"), ("do=flush&namespace=shop", "Flush shop"),
+    ("do=nothing-known", None)])
+def test_a_link_opens_a_change(page, link, title):
+    found = page.execute_async_script("""
+        const [link, done] = arguments;
+        import("/page/changes.js").then(({ofLink}) => done({title: ofLink(link)?.title ?? null, link: ofLink(link)?.link}));
+    """, link)
+    assert found["title"] == title
+    if title is not None:
+        assert found["link"] == link
 
 
 def test_what_a_node_has_of_the_catalog_is_never_guessed(page):

@@ -109,6 +109,9 @@ def test_it_reads_without_a_script_and_the_script_moves_nothing(browser, cluster
         for words in ("yes, on n1", "2 of 2", "n2", "streaming", n1.url, "default", "2.4 MB"):
             assert words in text, text
         assert "Without JavaScript" in browser.find_element(By.TAG_NAME, "noscript").text
+        # Nothing that only a script fills stands there empty.
+        for gone in ("plots", "lately", "search", "pages", "configured"):
+            assert not browser.find_element(By.ID, gone).is_displayed(), gone
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     page = open_page(browser, n1)
@@ -152,12 +155,42 @@ def test_a_tenant_in_trouble(browser, cluster):
     requests.put(f"{n1.url}/v1/namespaces/shop/keys/b", data=b"x", timeout=5)
     post(n1, "/v1/namespaces/shop", {"read_only": True}, 200, "PATCH")
     page = open_page(browser, n1)
+    until_sentence(page, r"^shop has used up its quota of 2 keys for [0-9]+ s: it refuses writes that need more, until")
+    assert_first_view_agrees(page, n1)
     until(lambda: "read-only, quota used up" in text_of(page, "#trouble"), lambda: text_of(page, "#trouble"))
-    until(lambda: text_of(page, "#trouble-rows tr").count("✓ same") == 3, lambda: text_of(page, "#trouble"))
+    # As each node has it itself.
+    until(lambda: text_of(page, "#trouble-rows tr").count("✓ 2 keys") == 3, lambda: text_of(page, "#trouble"))
     assert "100 %" in text_of(page, "#namespaces")
     shoot(page, "read-only-tenant")
+    page.find_element(By.ID, "next-link").click()
+    until(lambda: text_of(page, "#pages-note") == "1 to 1 of 1", lambda: text_of(page, "#pages"))
+    assert "shop" in text_of(page, "#namespaces") and "default" not in text_of(page, "#namespaces")
+    # What it refuses while it is read-only, is said before anything is done.
+    page.find_element(By.CSS_SELECTOR, "#namespaces button").click()
+    until(lambda: "read only" in text_of(page, "#plan") and "2 keys" not in text_of(page, "#action-what"), lambda: text_of(page, "#action"))
+    assert "keys 2" in text_of(page, "#plan") and "not possible" in text_of(page, "#plan").lower()
+    page.find_element(By.ID, "action-close").click()
+    post(n1, "/v1/namespaces/shop", {"quota_keys": None}, 200, "PATCH")
+    until_sentence(page, WELL[:-1] + r" 1 namespace is read-only\.$")
     post(n1, "/v1/namespaces/shop", None, 200, "DELETE")
     until(lambda: not page.find_element(By.ID, "trouble").is_displayed(), lambda: text_of(page, "#trouble"))
+    until_sentence(page, WELL)
+
+
+def test_a_change_goes_on_at_the_page_of_the_node_that_it_is_sent_to(browser, cluster):
+    n1, n2, _ = cluster
+    page = open_page(browser, n2)
+    until(lambda: page.find_elements(By.CSS_SELECTOR, "#node-n2 button"), lambda: text_of(page, "#nodes"))
+    page.find_element(By.CSS_SELECTOR, "#node-n2 button").click()
+    page.find_element(By.XPATH, "//*[@id='action-fields']//button[text()='Switch over…']").click()
+    until(lambda: "Go on at the page of n1" in text_of(page, "#plan"), lambda: text_of(page, "#plan"))
+    page.find_element(By.CSS_SELECTOR, "#plan a").click()
+    until(lambda: page.current_url == n1.url + "/", lambda: page.current_url)
+    until(lambda: "hand over n1" in text_of(page, "#plan"), lambda: text_of(page, "#action"))
+    assert text_of(page, "#action-title") == "Switch over to n2"
+    assert page.find_element(By.ID, "action-go").is_enabled()
+    page.find_element(By.ID, "action-close").click()
+    assert console_errors(page) == []
 
 
 def test_a_stopped_replica_is_grey_with_its_age(browser, cluster):
@@ -167,7 +200,9 @@ def test_a_stopped_replica_is_grey_with_its_age(browser, cluster):
     try:
         until_sentence(page, r"^n2 (has not been heard for [0-9]+ s: check|has made no progress for [0-9]+ s)", 20)
         until(lambda: re.search(r"\? n2 not heard for [0-9]+ s", tree(page, "running")["n2"]), lambda: tree(page, "running"), 20)
-        assert tree(page, "configured")["n2"] == "n2 replica of n1"
+        # What differs is marked in both halves.
+        until(lambda: tree(page, "configured")["n2"] == "n2 replica of n1 differs" and "differs" in tree(page, "running")["n2"],
+              lambda: (tree(page, "configured"), tree(page, "running")))
         row = node_row(page, "n2")
         assert row["Position"] == "–" and row["Behind"] == "–" and row["Observed"].endswith("ago")
         link = page.find_element(By.ID, "next-link")
@@ -256,8 +291,17 @@ def test_a_dead_primary_seen_from_a_replica(browser, cluster):
         assert tree(page, "running")["n1"].startswith("? n1 not heard")
         until(lambda: page.find_element(By.ID, "next-link").is_displayed(), lambda: text_of(page, "#verdict"))
         assert read(page, "document.body.dataset.level") == "bad"
+        # It goes on, however often the link is tried.
+        lasting = lambda: int((re.search(r"n2 cannot follow n1 for ([0-9]+) s", text_of(page, "#also")) or [0, 0])[1])  # noqa: E731
+        until(lambda: lasting() >= 7, lambda: text_of(page, "#verdict"), 20)
         assert_first_view_agrees(page, n2)
         shoot(page, "primary-dead")
+        # Who can take over is one click away.
+        until(lambda: re.fullmatch("Have n[23] take over…", page.find_element(By.ID, "next-link").text),
+              lambda: text_of(page, "#verdict"))
+        page.find_element(By.ID, "next-link").click()
+        until(lambda: "Fail over to n" in text_of(page, "#action-title"), lambda: text_of(page, "#action"))
+        page.find_element(By.ID, "action-close").click()
         # What it would cost to have this node take over is said before anything is done.
         page.find_element(By.CSS_SELECTOR, "#node-n2 button").click()
         page.find_element(By.XPATH, "//*[@id='action-fields']//button[text()='Fail over…']").click()
@@ -281,6 +325,8 @@ def test_a_diverged_node_comes_back(browser, cluster):
           lambda: requests.get(f"{n3.url}/v1/nodes/self", timeout=5).text)
     page = open_page(browser, n3)
     until_sentence(page, r"^n3 has been detached")
+    # It looks at no other node, so it does not know.
+    assert text_of(page, "#fact-writable") == "not known (n1)"
     assert_first_view_agrees(page, n3)
     shoot(page, "detached")
     begun = post(n3, "/v1/topology/failover", {"to": "n3", "reason": "a fork", "accept_data_loss": True}, 202)

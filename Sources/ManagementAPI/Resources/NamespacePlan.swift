@@ -41,7 +41,9 @@ enum NamespacePlan {
                 .init(
                     .tokensEnd, nil, "whoever uses its tokens is refused from then on",
                     evidence: [.measured("tokens", UInt64(tokens))],
-                    remedy: "see GET …/tokens: which were used lately"))
+                    remedy:
+                        "GET /v1/namespaces/\(namespace.record.name)/tokens says which were used lately"
+                ))
         }
         do throws(Refusal) {
             _ = try change.target(in: catalog)
@@ -61,7 +63,7 @@ enum NamespacePlan {
                     evidence: [
                         .measured("keys", usage.keys), .measured("data_bytes", usage.bytes),
                     ],
-                    remedy: "export it before: GET …/export"))
+                    remedy: "export it before: GET /v1/namespaces/\(namespace.record.name)/export"))
         }
         let now = MonotonicTime.now()
         let (reads, writes) = (

@@ -78,6 +78,7 @@ extension NamespaceRecord {
             "warnings": .array(
                 (namespace?.exceededSoftQuotas ?? []).words.map { .string($0) }),
             "trouble": .array((namespace?.trouble ?? []).words.map { .string($0) }),
+            "trouble_since": .orNull(namespace?.troubleSince?.rfc3339),
             "reads_per_second": .rate(namespace?.traffic.readsPerSecond(at: now) ?? 0),
             "writes_per_second": .rate(namespace?.traffic.writesPerSecond(at: now) ?? 0),
             "last_write_at": .orNull(namespace?.lastWriteAt?.rfc3339),
