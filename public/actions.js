@@ -114,12 +114,13 @@ function show(action) {
   plan();
 }
 
-function field({ name, label, required, type, isRemark }) {
+function field({ name, label, required, type, value, isRemark }) {
   const input = make("input");
   input.name = input.id = `field-${name}`;
   input.name = name;
   input.type = type ?? "text";
   input.required = required ?? false;
+  if (value != null) input.value = value;
   input.autocomplete = "off";
   input.addEventListener("input", () => {
     if (!isRemark) {

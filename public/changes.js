@@ -32,11 +32,11 @@ export const remove = (node) => ({
   what: `${node} goes out of the topology and follows nobody any more. Its data stays on its disk.`,
   method: "DELETE", path: `/v1/nodes/${encodeURIComponent(node)}`,
 });
-export const addNode = () => ({
+export const addNode = (address) => ({
   title: "Add a node", go: "Add", link: "do=add-node", scope: "topology:write", at: primaryName(),
   what: "A node that runs somewhere joins as a replica, and begins with a full sync.",
   method: "POST", path: "/v1/nodes",
-  fields: [{ name: "address", label: "Its address, as http://host:port", required: true },
+  fields: [{ name: "address", label: "Its address, as http://host:port", required: true, value: address },
     { name: "upstream", label: "Follows (empty: the primary)" },
     { name: "discard_data", label: "Let it give up data that it has", type: "checkbox" }],
   body: ({ address, upstream, discard_data: discards }) =>
@@ -57,7 +57,7 @@ export const cancel = (operation) => ({
 const BY_LINK = {
   "switch-over": ({ node }) => switchOver(node), "fail-over": ({ node }) => failOver(node),
   resync: ({ node }) => resync(node), remove: ({ node }) => remove(node),
-  "add-node": addNode, flush: ({ namespace }) => flush(namespace),
+  "add-node": ({ address }) => addNode(address), flush: ({ namespace }) => flush(namespace),
 };
 
 /** What a link means, `what` being a query as in `do=remove&node=n2`; null if nothing. */

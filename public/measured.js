@@ -7,9 +7,9 @@ import * as words from "./words.js";
 
 const REPLICAS_MAX = 4;
 
-const HEADROOM_SECONDS_MAX = 30 * 86400;
+const HEADROOM_SECONDS_MAX = 86400;
 
-/** While hardly anything is written there is room for years: that is not worth the scale. */
+/** While hardly anything is written there is room for years: on that scale the last hours could not be seen. */
 function capped({ name, points }) {
   return { name, points: points.map(([at, value]) => [at, value == null ? null : Math.min(value, HEADROOM_SECONDS_MAX)]) };
 }
@@ -27,7 +27,7 @@ export function plotsOf(measured) {
       series: [series("reads", "reads_per_second"), series("writes", "writes_per_second")] },
     { title: "Behind the primary", unit: "seconds", series: replicas.length ? replicas : [own] },
     { title: "Log on disk", unit: "bytes", series: [series("log", "log_bytes")] },
-    { title: "Until a replica needs a full sync (30 days at most)", unit: "seconds", series: [capped(series("headroom", "headroom_seconds"))] },
+    { title: "Until a replica needs a full sync (a day and more: a day)", unit: "seconds", series: [capped(series("headroom", "headroom_seconds"))] },
     { title: "Free on the disk", unit: "bytes", series: [series("free", "disk_free_bytes")] },
   ];
 }

@@ -27,12 +27,12 @@ export function problems(view) {
   }
   return sync.verdict.map((item) => ({
     key: [item.code, item.node, item.namespace].filter(Boolean).join(" "), level: item.level, text: item.text,
-    next: nextOf(item, sync, now),
+    next: nextOf(item, sync, self, now),
   }));
 }
 
 /** The one thing to do, or where to look. */
-function nextOf({ code, node, namespace }, sync, now) {
+function nextOf({ code, node, namespace }, sync, self, now) {
   switch (code) {
     case "no-primary":
     case "primary-silent":
@@ -44,6 +44,13 @@ function nextOf({ code, node, namespace }, sync, now) {
     }
     case "alone": return { href: "#do=add-node", label: "Add a replica…", scope: "topology:write" };
     case "catalog-differs": return { href: `#do=resync&node=${node}`, label: `Resync ${node}…`, scope: "topology:write" };
+    case "detached": {
+      const [own, home] = [node, sync.primary].map((name) => sync.nodes.find((one) => one.name === name)?.address);
+      if (node === self && /^https?:/.test(home ?? "") && own != null) {
+        return { href: `${home}/#do=add-node&address=${encodeURIComponent(own)}`, label: `Add it again at the page of ${sync.primary}…` };
+      }
+      break;
+    }
     case "well": case "not-in-sync": return null;
   }
   if (namespace != null) return { href: `#find=${namespace}`, label: `Show ${namespace}` };

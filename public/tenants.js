@@ -68,8 +68,8 @@ export function quotaUse(item) {
 /** The words of the API in words for people; "" without any. Pure. As NamespaceTrouble.phrase. */
 export function troubleText(words) {
   const has = (part) => words?.some((word) => word.includes(part));
-  const quota = has("-nearly-used-up") && !has("s-used-up") ? "quota nearly used up" : has("-used-up") ? "quota used up" : null;
-  const soft = quota !== "quota used up" && has("soft-quota") ? "over its soft quota" : null;
+  const quota = has("-nearly-used-up") && !has("s-used-up") ? "nearly full" : has("-used-up") ? "full" : null;
+  const soft = quota !== "full" && has("soft-quota") ? "over its soft quota" : null;
   return [has("read-only") ? "read-only" : null, soft ?? quota].filter(Boolean).join(", ");
 }
 

@@ -18,7 +18,7 @@ export function drawVerdict(now, all) {
   const link = byId("next-link");
   const next = worst.next?.scope != null && !may(worst.next.scope) ? worst.next.otherwise ?? null : worst.next;
   link.hidden = next == null;
-  say(link, next ? `${next.label}${next.scope ? "" : " ↓"}` : "");
+  say(link, next ? `${next.label}${next.label.endsWith("…") ? "" : " ↓"}` : "");
   if (next && link.getAttribute("href") !== next.href) link.setAttribute("href", next.href);
   keyed(byId("also"), all.slice(1, 1 + ALSO_MAX), (problem) => problem.key, () => make("li"), (li, problem) => {
     li.className = problem.level;

@@ -197,6 +197,8 @@ export function writableText(sync) {
 }
 
 export function inSyncText(sync) {
+  // Who is outside the topology does not look.
+  if (sync.writable == null && sync.primary != null) return "not known";
   return sync.configured_replicas === 0 ? "no replica" : `${sync.in_sync_replicas} of ${sync.configured_replicas}`;
 }
 

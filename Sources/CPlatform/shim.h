@@ -1,5 +1,9 @@
 #pragma once
+#include <malloc.h>
 #include <sys/prctl.h>
+
+// The Glibc module does not have malloc.h.
+static inline void shim_limit_malloc_arenas(int count) { (void)mallopt(M_ARENA_MAX, count); }
 
 // Swift cannot call C variadics: `prctl` is one. At most 15 bytes of `name` are kept.
 static inline int shim_name_this_thread(const char *name) {

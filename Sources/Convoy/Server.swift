@@ -25,6 +25,7 @@ struct Server {
 
     /// Serves until SIGINT or SIGTERM. Blocks.
     func run() throws {
+        ProcessMemory.limitArenas()
         Signals.takeOver()
         try Exposure.checkBeforeStart(settings)
         // The ports are taken before anything is written, and answer while the log is replayed.

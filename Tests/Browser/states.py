@@ -65,7 +65,7 @@ def trouble():
         item("bad", "catalog-differs", "n6 has other namespaces than n1 at entry 119,002: resync n6.", "n6"),
         item("bad", "stalled", "n2 has made no progress for 1 min 15 s: stalled: nothing has come for 10 s.", "n2"),
         item("bad", "unheard", "n3 has not been heard for 1 min 13 s: check that it runs and can be reached at http://n3.example:7070.", "n3"),
-        item("warn", "quota-used-up", "tenant-000009 has used up its quota of 10,000 keys for 3 min 20 s: it refuses writes that need more, "
+        item("warn", "quota-used-up", "tenant-000009 has been full for 3 min 20 s (10,000 of 10,000 keys): it refuses writes that need more, "
              "until keys are deleted or the quota is raised.", namespace="tenant-000009"),
         item("warn", "wrong-upstream", "For 8 s, what runs has differed from what is configured: n4 follows n3, configured is n2.", "n4"),
         item("info", "full-sync", "n5 is in a full sync from n1: 45 % done, about 13 s left; nothing to do but wait.", "n5"),

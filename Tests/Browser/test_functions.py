@@ -62,10 +62,10 @@ def test_what_a_generation_changes_is_said(page, newer, older, expected):
 
 @pytest.mark.parametrize("words, expected", [
     ([], ""),
-    (["quota-keys-nearly-used-up"], "quota nearly used up"),
-    (["read-only", "quota-keys-used-up", "quota-bytes-nearly-used-up"], "read-only, quota used up"),
+    (["quota-keys-nearly-used-up"], "nearly full"),
+    (["read-only", "quota-keys-used-up", "quota-bytes-nearly-used-up"], "read-only, full"),
     (["soft-quota-keys-exceeded", "quota-keys-nearly-used-up"], "over its soft quota"),
-    (["quota-bytes-used-up", "soft-quota-bytes-exceeded"], "quota used up")])
+    (["quota-bytes-used-up", "soft-quota-bytes-exceeded"], "full")])
 def test_a_namespace_in_trouble_says_why(page, words, expected):
     assert call(page, "tenants", "troubleText", words) == expected
 

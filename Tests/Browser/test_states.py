@@ -155,9 +155,9 @@ def test_a_tenant_in_trouble(browser, cluster):
     requests.put(f"{n1.url}/v1/namespaces/shop/keys/b", data=b"x", timeout=5)
     post(n1, "/v1/namespaces/shop", {"read_only": True}, 200, "PATCH")
     page = open_page(browser, n1)
-    until_sentence(page, r"^shop has used up its quota of 2 keys for [0-9]+ s: it refuses writes that need more, until")
+    until_sentence(page, r"^shop has been full for [0-9]+ s \(2 of 2 keys\): it refuses writes that need more, until")
     assert_first_view_agrees(page, n1)
-    until(lambda: "read-only, quota used up" in text_of(page, "#trouble"), lambda: text_of(page, "#trouble"))
+    until(lambda: "read-only, full" in text_of(page, "#trouble"), lambda: text_of(page, "#trouble"))
     # As each node has it itself.
     until(lambda: text_of(page, "#trouble-rows tr").count("✓ 2 keys") == 3, lambda: text_of(page, "#trouble"))
     assert "100 %" in text_of(page, "#namespaces")

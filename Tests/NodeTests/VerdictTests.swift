@@ -271,7 +271,7 @@ import Topology
         let found = Self.verdict([n1, Self.node("n2")])
         #expect(
             found.items.map(\.text) == [
-                "shop has used up its quota of 2 keys for 3 min 0 s: it refuses writes that need more, until keys are deleted or the quota is raised."
+                "shop has been full for 3 min 0 s (2 of 2 keys): it refuses writes that need more, until keys are deleted or the quota is raised."
             ])
         #expect(found.worst.level == .warn)
         #expect(found.worst.namespace == "shop")
@@ -286,7 +286,7 @@ import Topology
         }
         #expect(
             Self.texts([n1]) == [
-                "1,200 namespaces have used up their quotas (a, b, c and 1,197 more): they refuse writes that need more, until keys are deleted or the quota is raised.",
+                "1,200 namespaces are full (a, b, c and 1,197 more): they refuse writes that need more, until keys are deleted or the quota is raised.",
                 "2 namespaces use more than their soft quotas (e and f); nothing is refused yet: delete keys, or raise the quotas.",
             ])
     }

@@ -21,6 +21,9 @@ enum NamespacesBenchmark {
             "empty node: ready \(rounded(empty.seconds, 2)) s after its start, \(rounded(empty.megabytes)) MB"
         )
         try create(count, at: node)
+        print(
+            "right after that: \(rounded(try memory(of: node) - empty.megabytes)) MB more than empty"
+        )
         try createSingly(at: node)
         try list(count, at: node)
         let full = try startAgain(node, in: scratch)
@@ -117,8 +120,10 @@ enum NamespacesBenchmark {
         let pages = [
             ("first", base), ("middle", base + "&page_token=\(middle)"),
             ("last", base + "&prefix=tenant-z"), ("by prefix", base + "&prefix=tenant-1f"),
-            ("by id", base + "&sort=id"),
+            ("names falling", base + "&order=desc"), ("by id", base + "&sort=id"),
             ("most bytes first", base + "&sort=bytes&order=desc"),
+            ("most bytes first, by prefix", base + "&sort=bytes&order=desc&prefix=tenant-1"),
+            ("those in trouble", base + "&in_trouble=true"),
             ("most reads first", base + "&sort=reads_per_second&order=desc"),
         ]
         for (label, path) in pages {

@@ -78,6 +78,8 @@ struct RequestRate: Equatable, Sendable {
     private var rate: Double { Double(Float(bitPattern: UInt32(rawValue >> 32))) }
 
     func value(at now: MonotonicTime) -> Double {
+        // Of most namespaces there is none.
+        if rawValue == 0 { return 0 }
         let ticks = RequestRate.tick(now) &- UInt32(truncatingIfNeeded: rawValue)
         // Another thread's clock may be a little ahead.
         guard ticks > 0, ticks < UInt32.max / 2 else { return rate }

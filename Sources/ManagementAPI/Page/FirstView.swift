@@ -75,7 +75,12 @@ struct FirstView {
         }
         return [
             ("writable", writable),
-            ("in-sync", replicas == 0 ? "no replica" : "\(sync.inSyncReplicas) of \(replicas)"),
+            (
+                "in-sync",
+                sync.writable == nil && sync.primary != nil
+                    ? "not known"
+                    : replicas == 0 ? "no replica" : "\(sync.inSyncReplicas) of \(replicas)"
+            ),
             ("exposure", exposure(sync.exposure)), ("position", index),
             ("log", log(sync)), ("topology", topology ?? "unknown"),
             ("digest", digest(sync)),

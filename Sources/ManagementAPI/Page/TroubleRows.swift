@@ -66,11 +66,11 @@ extension NamespaceTrouble {
         var parts: [String] = []
         if contains(.readOnly) { parts.append("read-only") }
         if !isDisjoint(with: .usedUp) {
-            parts.append("quota used up")
+            parts.append("full")
         } else if !isDisjoint(with: .overSoftQuota) {
             parts.append("over its soft quota")
         } else if !isDisjoint(with: .nearlyUsedUp) {
-            parts.append("quota nearly used up")
+            parts.append("nearly full")
         }
         return parts.joined(separator: ", ")
     }

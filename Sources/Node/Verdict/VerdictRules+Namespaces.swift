@@ -18,8 +18,8 @@ extension VerdictRules {
             add(
                 .quota, .warn, "quota-used-up",
                 count == 1
-                    ? "\(first.name) has used up its quota\(of(first))\(lasting(first.since)): it refuses writes that need more, \(rest)."
-                    : "\(Wording.count(count)) namespaces have used up their quotas (\(names(full, count))): they refuse writes that need more, \(rest).",
+                    ? "\(first.name) \(first.since == nil ? "is" : "has been") full\(lasting(first.since))\(room(first)): it refuses writes that need more, \(rest)."
+                    : "\(Wording.count(count)) namespaces are full (\(names(full, count))): they refuse writes that need more, \(rest).",
                 namespace: first.name, since: count == 1 ? first.since : nil)
         }
         let soft = troubled.filter {
@@ -58,15 +58,16 @@ extension VerdictRules {
         Wording.names(items.prefix(VerdictRules.namedMax).map(\.name), of: count)
     }
 
-    /// " of 2 keys".
-    private func of(_ item: NodeReport.TroubledNamespace) -> String {
+    /// " (2 of 2 keys)".
+    private func room(_ item: NodeReport.TroubledNamespace) -> String {
         var limits: [String] = []
         if item.trouble.contains(.quotaKeysUsedUp), let quota = item.quotaKeys {
-            limits.append(Wording.counted(quota, "key", "keys"))
+            limits.append(
+                "\(Wording.count(item.keys)) of \(Wording.counted(quota, "key", "keys"))")
         }
         if item.trouble.contains(.quotaBytesUsedUp), let quota = item.quotaBytes {
-            limits.append(Wording.bytes(quota))
+            limits.append("\(Wording.bytes(item.bytes)) of \(Wording.bytes(quota))")
         }
-        return limits.isEmpty ? "" : " of \(limits.joined(separator: " and "))"
+        return limits.isEmpty ? "" : " (\(limits.joined(separator: ", ")))"
     }
 }
