@@ -88,12 +88,17 @@ export function heldBy(node, primary, now) {
 
 // ---- Drawing ----
 
+const DIFFERENCES = { missing: "missing", extra: "not on the primary", differs: "differs" };
+
 /** A namespace in trouble as a node has it itself: { symbol, word, level }. Pure. */
 export function troubledAt(node, name, held) {
   if (held.level === "old" || node.catalog == null) return held;
+  const difference = node.catalog_differences?.items.find((item) => item.name === name)?.difference;
+  if (difference != null) return { symbol: "✕", word: DIFFERENCES[difference] ?? difference, level: "bad" };
   const told = node.namespaces_in_trouble;
   const item = told?.items.find((item) => item.name === name);
   if (item != null) return { symbol: "✓", word: words.counted(item.keys, "key", "keys"), level: "ok" };
+  if (held.differing?.has(name)) return { symbol: "✓", word: "as on the primary", level: "ok" };
   const count = told == null ? null : told.used_up + told.over_soft_quota + told.nearly_used_up + told.read_only;
   return count == null || count > told.items.length ? { symbol: "?", word: "not told", level: "old" }
     : held.level === "info" ? held : { symbol: "≠", word: "not in trouble here", level: "bad" };
@@ -102,7 +107,8 @@ export function troubledAt(node, name, held) {
 function drawTrouble({ sync, self, now }) {
   const nodes = sync?.nodes ?? [];
   const primary = nodes.find((node) => node.name === sync?.primary);
-  const held = nodes.map((node) => ({ name: node.name, node, ...heldBy(node, primary, now) }));
+  const differing = new Set(nodes.flatMap((node) => node.catalog_differences?.items.map((item) => item.name) ?? []));
+  const held = nodes.map((node) => ({ name: node.name, node, differing, ...heldBy(node, primary, now) }));
   const odd = held.filter(({ level }) => level === "bad" || level === "old");
   const columns = held.length <= COLUMNS_MAX ? held : [...odd, ...held.filter((node) => !odd.includes(node))].slice(0, COLUMNS_MAX);
   const own = nodes.find((node) => node.name === self)?.namespaces_in_trouble;
@@ -110,8 +116,12 @@ function drawTrouble({ sync, self, now }) {
     name: item.name, why: troubleText(item.trouble), since: item.since,
     cells: columns.map((column) => troubledAt(column.node, item.name, column)),
   }));
-  // A catalog is one thing: which of its namespaces differ, only a comparison on the nodes can tell.
-  if (held.some(({ level }) => level === "bad")) {
+  for (const name of [...differing].slice(0, TROUBLED_MAX)) {
+    if (rows.some((row) => row.name === name)) continue;
+    rows.unshift({ name, why: "not the same everywhere", cells: columns.map((column) => troubledAt(column.node, name, column)) });
+  }
+  // A catalog is one thing: which of its namespaces differ, its node finds out a moment later.
+  if (differing.size === 0 && held.some(({ level }) => level === "bad")) {
     const why = held.some(({ word }) => word === "differs") ? "catalog differs" : "missing on a node";
     rows.unshift({ name: "all namespaces", why, cells: columns });
   }

@@ -53,6 +53,7 @@ public final class Node: Sendable {
     /// Since when this node has known of the newest document.
     let documentKnown = Monitor<(version: TopologyVersion, at: MonotonicTime)?>(nil)
     let troubled = Monitor<(at: MonotonicTime, found: NodeReport.NamespacesInTrouble)?>(nil)
+    let comparison = Monitor(CatalogComparison())
     let reclaiming = Monitor<RunningReclaim?>(nil)
     /// When a handover to this node was first heard of.
     let handoverHeardAt = Monitor<(version: TopologyVersion, at: MonotonicTime)?>(nil)

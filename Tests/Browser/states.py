@@ -60,7 +60,8 @@ def trouble():
         node("n1", "serving", namespaces_in_trouble=troubled),
         node("n2", "stalled", 75, last_error="stalled: nothing has come for 10 s.", namespaces_in_trouble=troubled),
         node("n3", seen=73), moved, node("n5", "full_sync", 9, full_sync=full_sync),
-        node("n6", catalog={"namespaces": 17, "digest": "bb" * 16, "index": 119_002}),
+        node("n6", catalog={"namespaces": 17, "digest": "bb" * 16, "index": 119_002}, catalog_differences={
+            "count": 1, "at_least": False, "items": [{"name": "tenant-000004", "difference": "missing"}]}),
     ], [
         item("bad", "catalog-differs", "n6 has other namespaces than n1 at entry 119,002: resync n6.", "n6"),
         item("bad", "stalled", "n2 has made no progress for 1 min 15 s: stalled: nothing has come for 10 s.", "n2"),

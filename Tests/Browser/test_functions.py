@@ -84,6 +84,14 @@ def test_a_namespace_in_trouble_is_shown_as_each_node_has_it(page, told, held, e
     assert f"{cell['symbol']} {cell['word']}" == expected
 
 
+@pytest.mark.parametrize("difference, expected", [("missing", "✕ missing"), ("extra", "✕ not on the primary"), ("differs", "✕ differs")])
+def test_a_namespace_that_is_not_the_same_is_shown_where_it_is_not(page, difference, expected):
+    node = {"catalog": {"index": 9}, "namespaces_in_trouble": {"items": []}, "catalog_differences": {
+        "count": 1, "items": [{"name": "shop", "difference": difference}]}}
+    cell = call(page, "tenants", "troubledAt", node, "shop", {"symbol": "✕", "word": "differs", "level": "bad"})
+    assert f"{cell['symbol']} {cell['word']}" == expected
+
+
 @pytest.mark.parametrize("link, title", [
     ("do=switch-over&node=n2", "Switch over to n2"), ("do=fail-over&node=n2", "Fail over to n2"), ("do=resync&node=n2", "Resync n2"),
     ("do=remove&node=n2", "Remove n2"), ("do=add-node", "Add a node"), ("do=flush&namespace=shop", "Flush shop"),

@@ -57,6 +57,18 @@ import Testing
             #expect(
                 try node.client.get("/health/in-sync").status == (node.name == "n3" ? 200 : 503))
         }
+        // Which namespace it is, every node says.
+        for node in cluster.nodes {
+            try poll(within: .seconds(5), for: "\(node.name) names what differs") {
+                let found = try node.client.node("n2").json["catalog_differences"]
+                return found?["count"] == 1 && found?["items"]?[0]?["name"] == "aa"
+                    && found?["items"]?[0]?["difference"] == "differs" ? true : nil
+            }
+            let verdict = try node.client.get("/v1/sync").expecting(200)["verdict"]?[0]
+            #expect(verdict?["code"] == "catalog-differs")
+            #expect(verdict?["text"]?.stringValue?.contains("it has aa otherwise. Next: ") == true)
+            #expect(try node.client.node("n1").json["catalog_differences"] == .null)
+        }
         for node in cluster.nodes.prefix(2) {
             #expect(node.errorsTail(lines: 100).contains("catalog-differs"))
         }
@@ -77,6 +89,7 @@ import Testing
                 try alarm(node.client) == nil ? true : nil
             }
         }
+        #expect(try damaged.client.node("n2").json["catalog_differences"] == .null)
         #expect(try damaged.client.get("/v1/namespaces/aa")["read_only"] == false)
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }

@@ -101,7 +101,7 @@ enum RouteTable {
         + SyncResource.routes + OperationResource.routes + PeerLog.routes
         + PeerSnapshots.routes + PeerTopology.routes + PeerMembership.routes
         + PeerReign.routes + FailoverResource.routes + SwitchoverResource.routes
-        + RollbackResource.routes + PeerQuestions.routes + TokenResource.routes
+        + RollbackResource.routes + PeerQuestions.routes + PeerCatalog.routes + TokenResource.routes
         + EventResource.routes + SessionResource.routes + AuditResource.routes
         + ManyKeysResource.routes + ExportResource.routes + ImportResource.routes
         + MeasurementResource.routes

@@ -21,6 +21,7 @@ extension Node {
         judgePrimary(document, &verdicts)
         judgeWrites(document, &verdicts)
         let changes = alarms.withLock { $0.take(verdicts, at: .now()) }
+        compareCatalog(document)
         if changes.isEmpty { return }
         for change in changes {
             let name = document.label(of: change.key.node)

@@ -37,6 +37,7 @@ extension Node {
         report.lastFullSync = facts.lastFullSync
         report.lastError = session?.lastError.map(NodeReport.Failure.init(_:)) ?? state.failure
         report.alarms = facts.number.map(ownAlarms) ?? []
+        report.catalogDifferences = comparison.withLock { $0.found }
         report.namespacesInTrouble = applied.map { namespacesInTrouble($0.catalog) }
         report.observedAt = .now()
         report.vetoes = vetoes(report)
@@ -225,6 +226,7 @@ extension Node {
         report.durableIndex = told.durableIndex
         report.lag = told.lag
         report.catalog = told.catalog
+        report.catalogDifferences = told.catalogDifferences
         report.namespacesInTrouble = told.namespacesInTrouble
         report.fullSync = told.fullSync
         report.fullSyncBytesPerSecondMax = told.fullSyncBytesPerSecondMax

@@ -27,6 +27,7 @@ extension NodeReport {
                 Veto(code: $0.codeAndDetail.code, detail: $0.codeAndDetail.detail)
             }
         }
+        catalogDifferences = json["catalog_differences"].flatMap(CatalogDifferences.init(json:))
         namespacesInTrouble = json["namespaces_in_trouble"].flatMap(NamespacesInTrouble.init(json:))
         alarms = (json["alarms"]?.arrayValue ?? []).compactMap(Alarm.init(json:))
         if let text = json["last_error"]?.stringValue, let at = json["last_error_at"]?.time {

@@ -32,6 +32,8 @@ public struct NodeReport: Equatable, Sendable {
     /// told to peers: each says it by what it sees itself.
     public var lacks: [Veto]?
     public var alarms: [Alarm] = []
+    /// Nil unless its catalog is not its primary's, and it has found out where.
+    public var catalogDifferences: CatalogDifferences?
     /// Nil while the node has no state.
     public var namespacesInTrouble: NamespacesInTrouble?
     /// How long the log here is kept for the node; nil unless it is a replica of the node that tells.
@@ -148,6 +150,7 @@ extension NodeReport {
             "in_sync": .orNull(lacks?.isEmpty),
             "not_in_sync": .array((lacks ?? []).map { .string("\($0.code): \($0.detail)") }),
             "alarms": .array(alarms.map(\.json)),
+            "catalog_differences": catalogDifferences?.json ?? .null,
             "namespaces_in_trouble": namespacesInTrouble?.json ?? .null,
             "retention": retention?.json ?? .null,
             "last_error": .orNull(lastError?.text),

@@ -118,9 +118,11 @@ extension VerdictRules {
                 if alarm.code == AlarmCode.primaryUnreachable.rawValue, told.contains(node.name) {
                     continue
                 }
+                let isOfCatalog = alarm.code == AlarmCode.catalogDiffers.rawValue
+                let difference = isOfCatalog ? node.catalogDifferences.map { ": \($0.text)" } : nil
                 add(
                     .alarm, .bad, alarm.code,
-                    "\(word(alarm, of: node.name))\(lasting(alarm.since)): \(Wording.humane(alarm.detail, now)). Next: \(alarm.nextStep)",
+                    "\(word(alarm, of: node.name))\(lasting(alarm.since)): \(Wording.humane(alarm.detail, now))\(difference ?? ""). Next: \(alarm.nextStep)",
                     node: node.name, since: alarm.since)
             }
         }
