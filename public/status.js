@@ -50,7 +50,7 @@ function drawNow() {
 }
 
 function updatedText() {
-  if (known.answeredAt == null) return "not read yet";
+  if (known.answeredAt == null) return byId("updated").textContent;
   const seconds = Math.floor((performance.now() - known.answeredAt) / 1000);
   return !known.failed && seconds < 2 ? "live" : `read ${words.age(seconds)} ago`;
 }

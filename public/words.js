@@ -202,9 +202,9 @@ export function inSyncText(sync) {
   return sync.configured_replicas === 0 ? "no replica" : `${sync.in_sync_replicas} of ${sync.configured_replicas}`;
 }
 
-export function exposureText(exposure) {
+export function exposureText({ loss_exposure: exposure, configured_replicas: replicas }) {
   if (exposure == null) return "unknown";
-  if (exposure.candidate == null) return "everything: no replica";
+  if (exposure.candidate == null) return replicas > 0 ? "everything: no replica can take over now" : "everything: no replica";
   const lost = exposure.entries === 0 ? "nothing"
     : behind({ entries: exposure.entries, seconds: exposure.seconds });
   return `${lost}; ${exposure.candidate} would take over`;

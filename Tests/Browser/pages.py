@@ -34,7 +34,7 @@ def open_page(browser, node, size=WIDE):
     set_size(browser, size)
     browser.get_log("browser")
     browser.get(node.url + "/")
-    until(lambda: read(browser, "document.getElementById('updated').textContent") != "not read yet",
+    until(lambda: re.match("live|read ", read(browser, "document.getElementById('updated').textContent")),
           lambda: sentence(browser))
     return browser
 

@@ -99,6 +99,11 @@ def test_healthy(browser, cluster):
     assert text_of(page, "#fact-sources") == "n3; 2 of 2 from their answers"
 
 
+def read_width(browser, selector):
+    """Also without a script."""
+    return browser.find_element(By.CSS_SELECTOR, selector).size["width"]
+
+
 def test_it_reads_without_a_script_and_the_script_moves_nothing(browser, cluster):
     n1 = cluster[0]
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
@@ -110,6 +115,9 @@ def test_it_reads_without_a_script_and_the_script_moves_nothing(browser, cluster
             assert words in text, text
         assert "Without JavaScript" in browser.find_element(By.TAG_NAME, "noscript").text
         # Nothing that only a script fills stands there empty.
+        assert read_width(browser, "#sentence") > 600
+        assert re.search(r"as of [0-9:]{8} UTC", browser.find_element(By.ID, "updated").text)
+        assert "n1; 2 of 2 from their answers" in text and "none" in browser.find_element(By.CSS_SELECTOR, "#namespaces .quota").text
         for gone in ("plots", "lately", "search", "pages", "configured"):
             assert not browser.find_element(By.ID, gone).is_displayed(), gone
     finally:

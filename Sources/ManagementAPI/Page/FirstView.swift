@@ -38,6 +38,8 @@ struct FirstView {
             "also": verdict.items.dropFirst().prefix(FirstView.alsoMax).map(FirstView.line)
                 .joined(),
             "also-hidden": verdict.items.count > 1 ? "" : "hidden",
+            "updated": "as of \(now.rfc3339.dropFirst(11).prefix(8)) UTC",
+            "sources": FirstView.sources(sync, own: name, now).escapedForHTML,
             "self": "as seen by \(name)".escapedForHTML,
             "title": "\(worst.level.symbol) \(name) · Convoy".escapedForHTML,
             "nodes": NodeRows(sync: sync, own: name, now: now).markup(max: FirstView.nodesMax),
@@ -55,7 +57,7 @@ struct FirstView {
         if let catalog = node.engine?.state.catalog {
             let found = catalog.namespaces(
                 after: nil, prefix: "", countMax: FirstView.namespacesMax)
-            values["namespaces"] = found.map(FirstView.row).joined()
+            values["namespaces"] = found.map { FirstView.row($0, now) }.joined()
         }
         self.values = values
     }
@@ -81,15 +83,18 @@ struct FirstView {
                     ? "not known"
                     : replicas == 0 ? "no replica" : "\(sync.inSyncReplicas) of \(replicas)"
             ),
-            ("exposure", exposure(sync.exposure)), ("position", index),
+            ("exposure", exposure(sync)), ("position", index),
             ("log", log(sync)), ("topology", topology ?? "unknown"),
             ("digest", digest(sync)),
         ]
     }
 
-    private static func exposure(_ exposure: SyncReport.Exposure?) -> String {
-        guard let exposure else { return "unknown" }
-        guard let candidate = exposure.candidate else { return "everything: no replica" }
+    private static func exposure(_ sync: SyncReport) -> String {
+        guard let exposure = sync.exposure else { return "unknown" }
+        guard let candidate = exposure.candidate else {
+            return sync.configuredReplicas > 0
+                ? "everything: no replica can take over now" : "everything: no replica"
+        }
         let lost =
             exposure.entries == 0
             ? "nothing" : NodeRows.behind(exposure.entries, exposure.seconds)
@@ -128,9 +133,19 @@ struct FirstView {
         return "<li>\("\(text) (for \(long))".escapedForHTML)</li>"
     }
 
+    /// As `sourcesText` in words.js.
+    private static func sources(
+        _ sync: SyncReport, own: String, _ now: UnixMilliseconds
+    ) -> String {
+        let others = sync.nodes.filter { $0.name != own }
+        guard !others.isEmpty else { return "\(own); there is no other" }
+        let heard = others.count { NodeRows.isHeard($0, now) }
+        return "\(own); \(heard) of \(others.count) from their answers"
+    }
+
     // MARK: - Namespaces
 
-    private static func row(_ namespace: Namespace) -> String {
+    private static func row(_ namespace: Namespace, _ now: UnixMilliseconds) -> String {
         let name = namespace.record.name.rawValue.escapedForHTML
         let usage = namespace.currentUsage
         let badge = namespace.trouble.phrase
@@ -139,12 +154,36 @@ struct FirstView {
             <span class="label">\(name)</span><span class="badge">\(badge)</span></th>\
             <td class="keys number" role="cell" data-label="Keys">\(Wording.count(usage.keys))</td>\
             <td class="bytes number" role="cell" data-label="Size">\(Wording.bytes(UInt64(usage.bytes)))</td>\
-            <td class="quota" role="cell" data-label="Quota"></td>\
-            <td class="reads number" role="cell" data-label="Reads/s"></td>\
-            <td class="writes number" role="cell" data-label="Writes/s"></td>\
-            <td class="last" role="cell" data-label="Last write"></td>\
+            <td class="quota" role="cell" data-label="Quota">\(quota(namespace, usage))</td>\
+            <td class="reads number" role="cell" data-label="Reads/s">\(rate(namespace.traffic.readsPerSecond(at: .now())))</td>\
+            <td class="writes number" role="cell" data-label="Writes/s">\(rate(namespace.traffic.writesPerSecond(at: .now())))</td>\
+            <td class="last" role="cell" data-label="Last write">\(last(namespace, now))</td>\
             <td class="do" role="cell"></td></tr>
             """
+    }
+
+    /// How much of the tightest quota is used.
+    private static func quota(_ namespace: Namespace, _ usage: Usage) -> String {
+        let uses = [
+            (usage.keys, namespace.record.quotaKeys), (usage.bytes, namespace.record.quotaBytes),
+        ]
+        .compactMap { used, quota in
+            quota.map { $0 > 0 ? Double(used) / Double($0) : 1 }
+        }
+        guard let use = uses.max() else { return "<span class=\"muted\">none</span>" }
+        let text = "\(Int(min(use, 1e6) * 100)) %"
+        return """
+            <span class="use"><meter max="1" high="0.8" optimum="0" value="\(min(use, 1))" aria-label="\(text) of its quota"></meter>\
+            <span>\(text)</span></span>
+            """
+    }
+
+    private static func rate(_ perSecond: Double) -> String { Wording.perSecond(perSecond) }
+
+    private static func last(_ namespace: Namespace, _ now: UnixMilliseconds) -> String {
+        guard let at = namespace.lastWriteAt else { return "–" }
+        let seconds = Wording.secondsSince(at, now)
+        return seconds < 1 ? "now" : "\(Wording.age(seconds)) ago"
     }
 }
 

@@ -9,13 +9,19 @@ struct NodeRows {
     let own: String
     let now: UnixMilliseconds
 
-    func markup(max: Int) -> String { sync.nodes.prefix(max).map(row).joined() }
+    func markup(max: Int) -> String { sync.nodes.prefix(max).map { row($0) + more($0) }.joined() }
+
+    /// Lately enough that what is known of it says something of now.
+    static func isHeard(_ node: NodeReport, _ now: UnixMilliseconds) -> Bool {
+        guard node.running != nil, let seen = node.observedAt else { return false }
+        return Wording.secondsSince(seen, now) <= Wording.oldAfterSeconds
+    }
 
     private func row(_ node: NodeReport) -> String {
         let name = node.name.escapedForHTML
         let address = (node.address ?? "address unknown").escapedForHTML
         let age = node.observedAt.map { Wording.secondsSince($0, now) }
-        let isOld = node.running == nil || age.map { $0 > Wording.oldAfterSeconds } ?? true
+        let isOld = !NodeRows.isHeard(node, now)
         let state = isOld ? ("not heard", "?", "old") : NodeRows.word(node)
         let role = (isOld ? node.configured?.role : node.running?.role)?.rawValue ?? "none"
         let isPrimary = node.running?.role == .primary
@@ -34,6 +40,50 @@ struct NodeRows {
             \(cell("behind number", "Behind", isOld || isPrimary ? "–" : lag(node)))\
             \(cell("observed number", "Observed", seen))<td class="do" role="cell"></td></tr>
             """
+    }
+
+    /// What does not fit into a cell; nothing for most nodes.
+    private func more(_ node: NodeReport) -> String {
+        guard NodeRows.isHeard(node, now) else { return "" }
+        let lines = [
+            ("difference", difference(node)),
+            ("error", node.lastError.map { "Last error: \($0.text)" }),
+            ("full-sync", node.fullSync.map(fullSync)),
+        ]
+        let shown = lines.compactMap { name, text in
+            text.map { "<p class=\"\(name)\">\($0.escapedForHTML)</p>" }
+        }
+        guard !shown.isEmpty else { return "" }
+        return """
+            <tr class="more" role="row"><td role="cell" colspan="8">\(shown.joined())</td></tr>
+            """
+    }
+
+    /// As `difference` in words.js.
+    private func difference(_ node: NodeReport) -> String? {
+        guard let running = node.running else { return nil }
+        let configured = node.configured
+        if configured?.role != running.role || configured?.upstream != running.upstream {
+            return
+                "Configured: \(place(configured?.role, configured?.upstream)). Running: \(place(running.role, running.upstream))."
+        }
+        if let known = running.generation, let generation = configured?.generation,
+            known != generation
+        {
+            return "Configured: generation \(generation). Running: generation \(known)."
+        }
+        return nil
+    }
+
+    private func place(_ role: RunningRole?, _ upstream: String?) -> String {
+        guard let role else { return "not in the topology" }
+        return upstream.map { "\(role.rawValue) of \($0)" } ?? role.rawValue
+    }
+
+    private func fullSync(_ sync: NodeReport.FullSync) -> String {
+        var text = "Full sync: \(sync.stage), \(Wording.bytes(sync.bytesDone))"
+        if let total = sync.bytesTotal { text += " of \(Wording.bytes(total))" }
+        return text + ", because \(sync.reason)"
     }
 
     private func cell(_ classes: String, _ label: String, _ text: String) -> String {

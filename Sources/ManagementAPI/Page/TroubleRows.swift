@@ -45,9 +45,7 @@ struct TroubleRows {
     }
 
     private func cell(_ node: NodeReport, _ name: String) -> String {
-        guard node.running != nil, let seen = node.observedAt,
-            Wording.secondsSince(seen, now) <= Wording.oldAfterSeconds
-        else { return "? not heard" }
+        guard NodeRows.isHeard(node, now) else { return "? not heard" }
         guard node.catalog != nil else { return "⊘ nothing yet" }
         guard let item = node.troubled(name) else { return "? not told" }
         return "✓ \(Wording.counted(item.keys, "key", "keys"))"

@@ -44,6 +44,13 @@ package enum Wording {
         return "\(whole / 86400) days"
     }
 
+    /// "12", "0.4", "1,204".
+    package static func perSecond(_ value: Double) -> String {
+        if value == 0 { return "0" }
+        return value < 10
+            ? decimal(value, places: 1) : count(Int(min(value, 1e15).rounded()))
+    }
+
     /// Whole seconds.
     package static func age(_ seconds: Double) -> String {
         duration(max(0, seconds).rounded(.down))
