@@ -20,7 +20,7 @@ export function nodeActions(node) {
   const list = [];
   if (isReplica) {
     list.push(["Switch over", changes.switchOver], ["Fail over", changes.failOver], ["Resync", changes.resync],
-      ["Remove", changes.remove]);
+      ["Set upstream", changes.follow], ["Remove", changes.remove]);
   }
   const allowed = list.filter(([, action]) => may(action(node.name).scope));
   return { made: [node.name, allowed.map(([text]) => text)], make: () => allowed.length === 0 ? [] : [menu(node.name, allowed)] };
@@ -120,7 +120,8 @@ function field({ name, label, required, type, value, isRemark }) {
   input.name = name;
   input.type = type ?? "text";
   input.required = required ?? false;
-  if (value != null) input.value = value;
+  if (type === "checkbox") input.checked = value === "true";
+  else if (value != null) input.value = value;
   input.autocomplete = "off";
   input.addEventListener("input", () => {
     if (!isRemark) {
@@ -181,7 +182,7 @@ function explain(answer) {
 function drawState() {
   if (!open) return;
   const { state, found } = open;
-  redraw(byId("plan"), [open.title, state, found, open.why], () => drawPlan(open));
+  redraw(byId("plan"), [open.title, state, found, open.why, state === "elsewhere" && fields()], () => drawPlan(open));
   const named = open.name == null || byId("action-name").value.trim() === open.name;
   const filled = byId("action-fields").querySelector("input:invalid") == null;
   byId("action-go").disabled = !(state === "planned" && (found.blockers ?? []).length === 0 && named && filled);
@@ -191,14 +192,16 @@ function drawState() {
 }
 
 function drawPlan(action) {
-  const { state, found, at, why } = action;
+  const { state, found, why } = action;
   if (state === "planning") return [make("p", "muted", null, "Looking at what it would do…")];
   if (state === "waiting") return [make("p", "muted", null, "The plan comes as soon as there is an address.")];
   if (state === "refused") return [make("p", "bad-text", null, `✕ ${why}`)];
-  if (state === "elsewhere") return [elsewhere(at, action.link)];
+  if (state === "elsewhere") return [elsewhere(action)];
   if (!found) return [];
-  return [...part("It would", found.steps, "ol", ""), ...part("Risks", found.risks, "ul", "warn-text"),
-    ...part("It is not possible", found.blockers, "ul", "bad-text"),
+  const loses = found.risks.filter(({ code }) => code === "data-loss");
+  const risks = found.risks.filter(({ code }) => code !== "data-loss");
+  return [...part("It is not possible", found.blockers, "ul", "bad-text"), ...part("What may be lost", loses, "ul", "bad-text"),
+    ...part("It would", found.steps, "ol", ""), ...part("Risks", risks, "ul", "warn-text"),
     ...found.risks.length + found.blockers.length === 0 ? [make("p", "ok-text", null, "✓ No risk is known.")] : []];
 }
 
@@ -208,8 +211,8 @@ function part(title, items, tag, className) {
   for (const { code, node, detail, remedy, evidence } of items) {
     const li = make("li", className);
     li.append(make("strong", null, null, [code?.replaceAll("-", " "), node].filter(Boolean).join(" ")), code || node ? ": " : "", detail);
-    const figures = (evidence ?? []).map(figure);
-    const more = [figures.join(", "), remedy && `What helps: ${remedy}`].filter(Boolean).join(". ");
+    const figures = (evidence ?? []).filter(({ value }) => value !== 0).map(figure);
+    const more = [figures.join(", "), remedy && !/^none needed/i.test(remedy) && `What helps: ${remedy}`].filter(Boolean).join(". ");
     if (more) li.append(make("span", "remedy muted", null, more));
     list.append(li);
   }
@@ -221,15 +224,17 @@ function figure({ name, value, measured }) {
   const [, what, unit] = /^(.*?)_?(bytes|seconds|ms)?$/.exec(name);
   const text = unit === "bytes" ? words.bytes(Math.round(value)) : unit === "seconds" ? words.duration(value)
     : unit === "ms" ? `${words.count(Math.round(value))} ms` : words.count(Math.round(value * 10) / 10);
-  return `${what.replaceAll("_", " ")} ${measured ? "" : "about "}${text}`;
+  return `${what.replaceAll("_", " ") || "time"} ${measured ? "" : "about "}${text}`;
 }
 
-function elsewhere(name, link) {
+/** `action` is sent to another node, which has the plan; what was filled in goes along. */
+function elsewhere({ at: name, link }) {
   const line = make("p", "warn-text", null, `! This is sent to ${name}, and this page is that of ${known.self?.name ?? "another node"}. `);
   const address = addressOf(name);
   if (/^https?:\/\//.test(address ?? "")) {
     const page = make("a", null, null, `Go on at the page of ${name}`);
-    page.href = link == null ? `${address}/` : `${address}/#${link}`;
+    const filled = Object.entries(fields()).filter(([, value]) => value !== "" && value !== false);
+    page.href = link == null ? `${address}/` : `${address}/#${link}${filled.map((pair) => `&${pair.map(encodeURIComponent).join("=")}`).join("")}`;
     line.append(page, ", or use the command below.");
   }
   return line;
@@ -250,11 +255,38 @@ async function go() {
   const good = answer != null && answer.status < 300;
   action.state = good ? "done" : "planned";
   drawState();
-  const begun = answer?.status === 202 ? `✓ Begun: operation ${answer.body?.id}, under Lately.` : "✓ Done.";
-  byId("action-result").className = good ? "ok-text" : "bad-text";
-  say(byId("action-result"), good ? begun : `✕ ${explain(answer)}`);
+  const id = answer?.status === 202 ? answer.body?.id : null;
+  tell(good ? "ok" : "bad", good ? id ? "↻ Begun. This says how it ends." : "✓ Done." : `✕ ${explain(answer)}`);
   byId("action-close").focus();
   changed();
+  if (good && id) follow(action, id);
+}
+
+function tell(level, text) {
+  byId("action-result").className = `${level}-text`;
+  say(byId("action-result"), text);
+}
+
+/** Says in the dialog how an operation ends, as long as it is open. */
+async function follow(action, id) {
+  const began = performance.now();
+  const isThere = () => open === action && byId("action").open;
+  while (isThere()) {
+    let answer = null;
+    try { answer = await ask(`/v1/operations/${encodeURIComponent(id)}`); } catch { /* asked again */ }
+    if (!isThere()) return;
+    const { state, error, steps } = answer?.body ?? {};
+    const long = words.duration((performance.now() - began) / 1000);
+    if (state === "succeeded") tell("ok", `✓ Succeeded after ${long}.`);
+    else if (state === "failed" || state === "cancelled") tell("bad", `✕ ${words.capital(state)}${error ? `: ${error.detail ?? error.code}` : "."}`);
+    else {
+      const step = steps?.find((one) => one.state === "running")?.name;
+      tell("info", `↻ ${answer?.status === 200 ? "Running" : "Not known at the moment"}${step ? `: ${step.replaceAll("-", " ")}` : ""}, for ${long}.`);
+    }
+    changed();
+    if (state != null && state !== "running") return;
+    await new Promise((done) => setTimeout(done, 500));
+  }
 }
 
 // ---- As a command ----

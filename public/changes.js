@@ -16,7 +16,7 @@ export const switchOver = (node) => ({
 });
 export const failOver = (node) => ({
   title: `Fail over to ${node}`, go: "Fail over", link: `do=fail-over&node=${node}`, scope: "topology:force", at: node, name: node,
-  what: `${node} takes over although the primary does not answer. What only the old primary has may be lost.`,
+  what: `${node} takes over without the old primary, which is for when that one does not answer. What only the old primary has may be lost.`,
   method: "POST", path: "/v1/topology/failover",
   fields: [{ name: "reason", label: "Why", required: true, isRemark: true },
     { name: "accept_data_loss", label: "Accept that data may be lost", type: "checkbox" }],
@@ -26,6 +26,14 @@ export const resync = (node) => ({
   title: `Resync ${node}`, go: "Resync", link: `do=resync&node=${node}`, scope: "topology:write", at: primaryName(), name: node,
   what: `${node} starts over with a full sync, and replaces what it has.`,
   method: "POST", path: `/v1/nodes/${encodeURIComponent(node)}/resync`,
+});
+export const follow = (node) => ({
+  title: `Set the upstream of ${node}`, go: "Set", link: `do=follow&node=${node}`, scope: "topology:write", at: primaryName(),
+  what: `${node} follows the node that is named here, and gives up a claim of its own.`,
+  method: "PATCH", path: `/v1/nodes/${encodeURIComponent(node)}`,
+  fields: [{ name: "upstream", label: "Follows", required: true,
+    value: known.sync?.nodes.find(({ name }) => name === node)?.configured?.upstream ?? primaryName() }],
+  body: ({ upstream }) => ({ upstream }),
 });
 export const remove = (node) => ({
   title: `Remove ${node}`, go: "Remove", link: `do=remove&node=${node}`, scope: "topology:write", at: primaryName(), name: node,
@@ -49,21 +57,23 @@ export const flush = (name) => ({
 });
 export const cancel = (operation) => ({
   title: `Cancel ${operation.type} of ${operation.node}`, go: "Cancel it", scope: "topology:write", at: primaryName(),
-  what: "The operation ends where it is, as far as that is possible.",
+  what: "The primary stays where it is, and writes go on at once. Once the handover is in the log it is too late.",
   method: "POST", path: `/v1/operations/${encodeURIComponent(operation.id)}/cancel`,
-  plan: { steps: [{ detail: "the operation stops before its next step" }], risks: [], blockers: [] },
+  plan: { steps: [{ detail: "writes that wait go on, and nothing has changed" }], risks: [], blockers: [] },
 });
 
 const BY_LINK = {
   "switch-over": ({ node }) => switchOver(node), "fail-over": ({ node }) => failOver(node),
-  resync: ({ node }) => resync(node), remove: ({ node }) => remove(node),
+  resync: ({ node }) => resync(node), follow: ({ node }) => follow(node), remove: ({ node }) => remove(node),
   "add-node": ({ address }) => addNode(address), flush: ({ namespace }) => flush(namespace),
 };
 
-/** What a link means, `what` being a query as in `do=remove&node=n2`; null if nothing. */
+/** What a link means, `what` being a query as in `do=remove&node=n2`, with what is to be filled in; null if nothing. */
 export function ofLink(what) {
   const given = Object.fromEntries(new URLSearchParams(what));
-  return BY_LINK[given.do]?.(given) ?? null;
+  const action = BY_LINK[given.do]?.(given) ?? null;
+  for (const field of action?.fields ?? []) field.value = given[field.name] ?? field.value;
+  return action;
 }
 
 /** Quoted for a shell. Pure. */

@@ -5,6 +5,9 @@ const TIMEOUT_MS = 3000;
 /** After so long a poll looks again whether it is wanted. */
 const UNWANTED_MS = 300;
 
+/** However much happens, an answer stands for so long. */
+const HURRY_MS = 300;
+
 /** Clocks: the page's monotonic one for elapsed time, the server's for everything that was observed. */
 export const known = {
   self: null, sync: null, drift: null, links: null, namespaces: null, caller: null,
@@ -70,7 +73,7 @@ export function poll(path, every, take, after) {
     try { answer = await ask(asked); } catch { /* null says it */ }
     asking = false;
     const wanted = asked === path();
-    timer = setTimeout(once, wanted && !again ? every : 0);
+    timer = setTimeout(once, !wanted ? 0 : again ? Math.min(every, HURRY_MS) : every);
     if (wanted) {
       take(answer);
       after();

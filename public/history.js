@@ -93,11 +93,27 @@ function operation(item, now, cancel) {
   }
   const parts = [head, state, about, steps];
   if (item.progress?.total > 0) parts.push(...progress(item));
+  const cost = costOf(item.result);
+  if (cost) parts.push(make("p", "warn-text", null, cost));
   if (item.error) parts.push(make("p", "bad-text", null, `${item.error.code}: ${item.error.detail}`));
-  if (item.state === "running" && may("topology:write")) {
+  if (item.cancellable && may("topology:write")) {
     parts.push(button("Cancel…", "small", () => cancel(item)));
   }
   return parts;
+}
+
+/** What a failover may have lost, and what has been found of it. */
+function costOf(result) {
+  if (result?.exclusive == null) return null;
+  const { found_loss: found, accepted_loss: accepted } = result;
+  if (found != null) {
+    const more = found.complete ? "" : " so far";
+    return found.entries === 0 ? (found.complete ? null : `Nothing was found missing${more}.`)
+      : `${words.counted(found.entries, "entry", "entries")} of the old primary ${found.entries === 1 ? "was" : "were"} given up${more}: convoy diverged shows them there.`;
+  }
+  if (result.exclusive || accepted == null) return null;
+  return accepted.entries == null ? "What it lost is not known until the silent nodes are back."
+    : `It may have lost ${accepted.at_least ? "at least " : ""}${words.counted(accepted.entries, "entry", "entries")}.`;
 }
 
 function progress({ id, progress: { done, total, unit } }) {
@@ -125,7 +141,10 @@ export function differences(newer, older) {
   }
   for (const name of were.keys()) if (!are.has(name)) parts.push(`− ${name}`);
   for (const [name, upstream] of follows) {
-    if (were.has(name) && followed.get(name) !== upstream) parts.push(`${name}: follows ${followed.get(name) ?? "nobody"} → ${upstream}`);
+    if (were.has(name) && followed.get(name) !== upstream) {
+      const before = followed.get(name) ?? (older.primary === name ? "primary" : "nobody");
+      parts.push(before === "primary" ? `${name}: primary → follows ${upstream}` : `${name}: follows ${before} → ${upstream}`);
+    }
   }
   if (newer.min_in_sync_replicas !== older.min_in_sync_replicas) {
     parts.push(`min_in_sync_replicas: ${older.min_in_sync_replicas} → ${newer.min_in_sync_replicas}`);
@@ -170,6 +189,18 @@ function drawEvents(now) {
   }));
 }
 
+const CHANGES_MAX = 6;
+
+/** The fields that a change has set, before and after. Pure. */
+export function changeTexts({ before, after }) {
+  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
+  const text = (value) => value == null ? "none" : typeof value === "object" ? JSON.stringify(value) : String(value);
+  return names.filter((name) => JSON.stringify(before?.[name]) !== JSON.stringify(after?.[name]))
+    .filter((name) => before != null || after?.[name] != null)
+    .map((name) => before == null ? `${name} ${text(after[name])}` : after == null ? `${name} was ${text(before[name])}`
+      : `${name} ${text(before[name])} → ${text(after[name])}`);
+}
+
 function drawAudit(now) {
   const items = known.audit?.items ?? [];
   if (items.length === 0) return empty(byId("audit"), known.audit ? "Nothing changed yet." : "–");
@@ -180,6 +211,8 @@ function drawAudit(now) {
       const subjects = item.changes.map((change) => change.subject).join(", ");
       li.append(time(item.when, words.ago(item.when, now)), make("span", "badge kind", null, item.what),
         make("span", "detail", null, `${item.who}${item.from ? ` from ${item.from}` : ""}: ${subjects}${item.why ? ` (${item.why})` : ""}`));
+      const what = item.changes.flatMap(changeTexts);
+      if (what.length) li.append(make("span", "changes muted", null, what.slice(0, CHANGES_MAX).join(" · ") + (what.length > CHANGES_MAX ? " · …" : "")));
       list.append(li);
     }
     return [list];

@@ -16,14 +16,16 @@ export function drawShape({ sync, drift, self, now }, known) {
   say(none, !drift ? none.textContent : drift.converged ? "What runs is what is configured." : "Not compared yet.");
   keyed(byId("drift"), items, (item) => `${item.kind} ${item.node} ${item.detail}`, () => make("li"), (li, item) => {
     const seconds = words.secondsSince(item.since, now);
-    const long = seconds == null ? "" : ` (for ${words.age(seconds)})`;
-    say(li, words.driftText(item, now) + long);
+    const text = words.driftText(item, now);
+    // One age is enough.
+    const long = seconds == null || text.endsWith(" ago") ? "" : ` (for ${words.age(seconds)})`;
+    say(li, text + long);
     hint(li, item.since);
   });
   if (!sync) return;
   say(byId("configured-note"), sync.generation == null ? "" : `generation ${words.count(sync.generation)}`);
   say(byId("running-note"), self ? `as ${self} sees it` : "");
-  const { configured, running } = halves({ sync, drift, links: known.links, now, rates: known.rates, lags: known.lags });
+  const { configured, running } = halves({ sync, self, drift, links: known.links, now, rates: known.rates, lags: known.lags });
   const names = (rows) => rows.map((row) => `${row.title}: ${row.text}${row.mark ? ", differs" : ""}`).join("; ");
   drawTree(byId("configured"), configured, `Configured: ${names(configured)}`);
   drawTree(byId("running"), running, `Running: ${names(running)}`);
@@ -61,9 +63,11 @@ function makeRow(kind) {
   return row;
 }
 
-function moreAbout(node, old) {
+function moreAbout(node, old, now) {
+  const claim = node.running?.claim;
   return {
-    difference: old ? null : words.difference(node),
+    difference: old ? null : claim ? `By a claim of its own it follows ${claim.upstream}, for ${words.age(words.secondsSince(claim.since, now))}; configured is `
+      + `${node.configured?.upstream ?? "nobody"}.` : words.difference(node),
     error: old || node.last_error == null ? null : `Last error: ${node.last_error.detail ?? node.last_error}`,
     sync: old ? null : node.full_sync,
   };
@@ -75,14 +79,15 @@ export function drawNodes({ sync, self, now }, actions) {
   const urgent = (node) => ["ok", "info"].includes(words.stateOf(node, now).level) ? 1 : 0;
   const shown = showsAll || nodes.length <= ROWS_AT_FIRST ? nodes
     : [...nodes].sort((a, b) => urgent(a) - urgent(b)).slice(0, ROWS_AT_FIRST);
+  const apart = sync != null && words.isApart(sync, self);
   const rows = [];
   for (const node of shown) {
-    const more = moreAbout(node, words.isOld(node, now));
+    const more = moreAbout(node, words.isOld(node, now), now);
     rows.push({ kind: "row", node });
     if (more.difference || more.error || more.sync) rows.push({ kind: "more", node, more });
   }
   keyed(byId("nodes"), rows, (row) => `${row.kind} ${row.node.name}`, (row) => makeRow(row.kind),
-    (element, row) => row.kind === "row" ? fillRow(element, row.node, self, now, actions) : fillMore(element, row));
+    (element, row) => row.kind === "row" ? fillRow(element, row.node, { self, apart }, now, actions) : fillMore(element, row));
   const all = byId("all-nodes");
   all.hidden = nodes.length <= ROWS_AT_FIRST;
   say(all, showsAll ? `Show ${ROWS_AT_FIRST} of ${nodes.length}, the worst first` : `Show all ${nodes.length} nodes`);
@@ -92,7 +97,7 @@ export function toggleAll() {
   showsAll = !showsAll;
 }
 
-function fillRow(row, node, self, now, actions) {
+function fillRow(row, node, { self, apart }, now, actions) {
   const old = words.isOld(node, now);
   const state = words.stateOf(node, now);
   const cell = (name) => row.querySelector(`.${name}`);
@@ -105,7 +110,7 @@ function fillRow(row, node, self, now, actions) {
   say(cell("symbol"), state.symbol);
   say(cell("word"), state.word);
   const write = (name, text, title) => { say(cell(name), text); hint(cell(name), title); };
-  write("observed", words.observedText(node, self, now), node.observed_at);
+  write("observed", words.observedText(node, self, now, apart), node.observed_at);
   const buttons = actions(node);
   redraw(cell("do"), buttons.made, buttons.make);
   if (old) {

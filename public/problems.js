@@ -13,9 +13,12 @@ export function problems(view) {
   const { now, self, sync } = view;
   const only = (key, level, text) => [{ key, level, text, next: null }];
   if (view.lost) {
-    return only("lost", "bad", view.lost.seconds == null
-      ? "This node does not answer: check that it runs; this page tries again each second."
-      : `Lost contact with this node ${age(view.lost.seconds)} ago. What you see below is old.`);
+    const old = sync ? " What you see below is old." : "";
+    const other = sync?.nodes.find((node) => node.name !== self && !isOld(node, now - view.lost.seconds * 1000) && /^https?:/.test(node.address ?? ""));
+    return [{ key: "lost", level: "bad",
+      text: view.lost.seconds == null ? "This node does not answer: check that it runs; this page tries again each second."
+        : `Lost contact with ${self ?? "this node"} ${age(view.lost.seconds)} ago: check that it runs; this page tries again each second.${old}`,
+      next: other ? { href: `${other.address}/`, label: `Open the page of ${other.name}…` } : null }];
   }
   if (view.unauthorized) return only("token", "warn", "Log in: this node tells its state to those with a token.");
   if (view.refusal) return only("refusal", "bad", `This node answers, but not with its state: ${brief(view.refusal)}.`);
@@ -37,7 +40,7 @@ function nextOf({ code, node, namespace }, sync, self, now) {
     case "no-primary":
     case "primary-silent":
     case "primary-unreachable": {
-      const heir = heirOf(sync, now);
+      const heir = heirOf(sync, self, now);
       const otherwise = { href: "#nodes-title", label: "Show the nodes" };
       return heir == null ? otherwise
         : { href: `#do=fail-over&node=${heir}`, label: `Have ${heir} take over…`, scope: "topology:force", otherwise };
@@ -51,7 +54,8 @@ function nextOf({ code, node, namespace }, sync, self, now) {
       }
       break;
     }
-    case "well": case "not-in-sync": return null;
+    case "claim": return { href: `#do=follow&node=${node}`, label: `Set the upstream of ${node}…`, scope: "topology:write" };
+    case "well": return null;
   }
   if (namespace != null) return { href: `#find=${namespace}`, label: `Show ${namespace}` };
   if (/^(orphan|missing|wrong|role|generation|node)-/.test(code)) return { href: "#shape-title", label: "Show what differs" };
@@ -59,9 +63,10 @@ function nextOf({ code, node, namespace }, sync, self, now) {
 }
 
 /** The replica that lacks least of those that may take over. */
-function heirOf(sync, now) {
+function heirOf(sync, self, now) {
   const fit = sync.nodes.filter((node) => node.promotable && !isOld(node, now) && node.configured?.role === "replica");
-  return fit.sort((a, b) => (b.position?.index ?? 0) - (a.position?.index ?? 0))[0]?.name ?? null;
+  // Of equals the one whose page this is: there it can be done at once.
+  return fit.sort((a, b) => (b.position?.index ?? 0) - (a.position?.index ?? 0) || (b.name === self) - (a.name === self))[0]?.name ?? null;
 }
 
 /** Whether this problem means that everything else on the page is old. */

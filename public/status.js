@@ -37,7 +37,7 @@ function drawNow() {
     drawNodes(now, nodeActions);
     drawActions();
     drawVerdict(now, all);
-    drawFacts(now);
+    drawFacts(now, makesAllOld(all[0]));
     drawShape(now, known);
     drawTenants(now, namespaceActions);
     drawHistory(now, operationActions);

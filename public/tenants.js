@@ -58,9 +58,10 @@ export function search(prefix, sort, inTrouble) {
 
 // ---- What is wrong with a namespace ----
 
-/** How much of its tightest quota is used, from 0; null without one. Pure. */
+/** How much of its tightest quota is used, from 0, of a soft one where there is no other; null without one. Pure. */
 export function quotaUse(item) {
-  const uses = [[item.keys, item.quota_keys], [item.bytes, item.quota_bytes]]
+  const hard = [[item.keys, item.quota_keys], [item.bytes, item.quota_bytes]];
+  const uses = (hard.some(([, quota]) => quota != null) ? hard : [[item.keys, item.soft_quota_keys], [item.bytes, item.soft_quota_bytes]])
     .filter(([, quota]) => quota != null).map(([used, quota]) => quota > 0 ? used / quota : 1);
   return uses.length ? Math.max(...uses) : null;
 }
@@ -79,6 +80,7 @@ export function troubleText(words) {
  */
 export function heldBy(node, primary, now) {
   if (words.isOld(node, now)) return { symbol: "?", word: "not heard", level: "old" };
+  if (node.full_sync && node.catalog == null) return { symbol: "↻", word: "full sync", level: "info" };
   if (node.catalog == null) return { symbol: "⊘", word: "nothing yet", level: "bad" };
   if (primary?.catalog == null) return { symbol: "?", word: "unknown", level: "old" };
   if (node.catalog.index !== primary.catalog.index) return { symbol: "↻", word: `as of ${words.count(node.catalog.index)}`, level: "info" };
@@ -92,7 +94,7 @@ const DIFFERENCES = { missing: "missing", extra: "not on the primary", differs: 
 
 /** A namespace in trouble as a node has it itself: { symbol, word, level }. Pure. */
 export function troubledAt(node, name, held) {
-  if (held.level === "old" || node.catalog == null) return held;
+  if (held.word === "not heard" || node.catalog == null) return held;
   const difference = node.catalog_differences?.items.find((item) => item.name === name)?.difference;
   if (difference != null) return { symbol: "✕", word: DIFFERENCES[difference] ?? difference, level: "bad" };
   const told = node.namespaces_in_trouble;
@@ -100,7 +102,7 @@ export function troubledAt(node, name, held) {
   if (item != null) return { symbol: "✓", word: words.counted(item.keys, "key", "keys"), level: "ok" };
   if (held.differing?.has(name)) return { symbol: "✓", word: "as on the primary", level: "ok" };
   const count = told == null ? null : told.used_up + told.over_soft_quota + told.nearly_used_up + told.read_only;
-  return count == null || count > told.items.length ? { symbol: "?", word: "not told", level: "old" }
+  return held.level === "old" || count == null || count > told.items.length ? { symbol: "?", word: "not told", level: "old" }
     : held.level === "info" ? held : { symbol: "≠", word: "not in trouble here", level: "bad" };
 }
 
@@ -122,12 +124,13 @@ function drawTrouble({ sync, self, now }) {
   }
   // A catalog is one thing: which of its namespaces differ, its node finds out a moment later.
   if (differing.size === 0 && held.some(({ level }) => level === "bad")) {
-    const why = held.some(({ word }) => word === "differs") ? "catalog differs" : "missing on a node";
+    const why = held.some(({ word }) => word === "differs") ? "catalog differs" : "none on a node";
     rows.unshift({ name: "all namespaces", why, cells: columns });
   }
   byId("trouble").hidden = rows.length === 0;
   if (rows.length === 0) return;
-  say(byId("trouble-note"), own != null && own.items.length === TROUBLED_MAX ? `the worst ${TROUBLED_MAX}` : "");
+  const total = own == null ? 0 : own.used_up + own.over_soft_quota + own.nearly_used_up + own.read_only;
+  say(byId("trouble-note"), total > TROUBLED_MAX ? `the worst ${TROUBLED_MAX} of ${words.count(total)}` : "");
   redraw(byId("trouble-head"), columns.map(({ name }) => name), () => ["Namespace", "Trouble", ...columns.map(({ name }) => name)]
     .map((text) => {
       const head = make("th", null, "columnheader", text);
@@ -168,6 +171,7 @@ export function drawTenants(now, actions) {
   if (known.namespaces) {
     keyed(byId("namespaces"), items, (item) => item.name, makeRow, (row, item) => fillRow(row, item, now.now, actions));
   }
+  say(byId("rates-note"), now.self == null || (now.sync?.nodes.length ?? 1) < 2 ? "" : `rates as ${now.self} counts them`);
   byId("first-page").disabled = page.token == null;
   byId("next-page").disabled = known.namespaces?.next_page_token == null;
   say(byId("pages-note"), known.namespaces ? pageText(items) : "");
@@ -187,7 +191,7 @@ function fillRow(row, item, now, actions) {
   say(cell("last"), words.ago(item.last_write_at, now));
   hint(cell("last"), item.last_write_at);
   const use = quotaUse(item);
-  redraw(cell("quota"), [use, item.quota_keys, item.quota_bytes], () => use == null ? [make("span", "muted", null, "none")] : [meter(item, use)]);
+  redraw(cell("quota"), [use, item.quota_keys, item.quota_bytes, item.soft_quota_keys, item.soft_quota_bytes], () => use == null ? [make("span", "muted", null, "none")] : [meter(item, use)]);
   const buttons = actions(item);
   redraw(cell("do"), buttons.made, buttons.make);
 }
@@ -208,11 +212,11 @@ function meter(item, use) {
   bar.high = NEAR_QUOTA;
   bar.optimum = 0;
   bar.value = Math.min(1, use);
-  const limits = [item.quota_keys != null && `${words.count(item.quota_keys)} keys`, item.quota_bytes != null && words.bytes(item.quota_bytes)];
-  const text = `${Math.floor(use * 100)} % of ${limits.filter(Boolean).join(" and ")}${softLimits(item)}`;
+  const limits = [item.quota_keys != null && `${words.count(item.quota_keys)} keys`, item.quota_bytes != null && words.bytes(item.quota_bytes)].filter(Boolean);
+  const text = `${Math.floor(use * 100)} % of ${limits.length ? limits.join(" and ") : "its soft quota"}${softLimits(item)}`;
   bar.setAttribute("aria-label", text);
   const whole = make("span", "use");
-  whole.append(bar, make("span", null, null, `${Math.floor(use * 100)} %`));
+  whole.append(bar, make("span", null, null, `${Math.floor(use * 100)} %${limits.length ? "" : " of soft"}`));
   whole.title = text;
   return whole;
 }

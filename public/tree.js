@@ -16,9 +16,10 @@ const LINE = { height: 24, width: 190 };
  * Both halves: { configured, running }, each a list of { name, parent, depth, level, symbol, title, text, mark, … } in the
  * order in which they are drawn. Every node is in both, also one that is only configured, or only runs.
  */
-export function halves({ sync, drift, links, now, rates = new Map(), lags = new Map() }) {
+export function halves({ sync, self, drift, links, now, rates = new Map(), lags = new Map() }) {
   const drifting = new Set((drift?.items ?? []).map((item) => item.node));
-  const nodes = (sync?.nodes ?? []).map((node) => describe(node, drifting.has(node.name), now, rates, lags));
+  const apart = sync != null && words.isApart(sync, self);
+  const nodes = (sync?.nodes ?? []).map((node) => describe(node, { drifts: drifting.has(node.name), apart }, now, rates, lags));
   for (const link of links?.items ?? []) {
     if (!link.configured && !nodes.some((node) => node.name === link.replica)) nodes.push(orphan(link, now));
   }
@@ -30,8 +31,8 @@ export function halves({ sync, drift, links, now, rates = new Map(), lags = new 
   return { configured: half("configured"), running: half("running") };
 }
 
-/** `drifts`: whether the server has found a difference there. */
-function describe(node, drifts, now, rates, lags) {
+/** `drifts`: whether the server has found a difference there; `apart`: whether it asks no other node. */
+function describe(node, { drifts, apart }, now, rates, lags) {
   const old = words.isOld(node, now);
   const state = words.stateOf(node, now);
   const upstream = node.configured?.upstream ?? null;
@@ -42,7 +43,7 @@ function describe(node, drifts, now, rates, lags) {
     : { parent: upstream, level: "plain", symbol: "", title: node.name, text: placeText(node.configured), mark: differs };
   if (old) {
     const seen = words.observedAge(node, now);
-    const text = seen == null ? "not heard yet" : `not heard for ${words.age(seen)}`;
+    const text = seen == null ? apart ? "not asked" : "not heard yet" : `not heard for ${words.age(seen)}`;
     return { name: node.name, configured,
       running: { parent: upstream, level: "old", symbol: "?", title: node.name, text, ghost: true, broken: true, mark: differs } };
   }
@@ -68,6 +69,9 @@ function runningText(node, state, now, rate) {
   if (node.full_sync) {
     const sync = node.full_sync;
     const done = words.fractionDone(sync);
+    if (state.level === "bad") {
+      return [state.word, done == null ? "" : `at ${Math.floor(done * 100)} %`, since == null ? "" : `for ${words.age(since)}`].filter(Boolean).join(" ");
+    }
     parts[0] = `full sync ${done == null ? "" : `${Math.floor(done * 100)} %`}`.trim();
     if (sync.bytes_per_second != null) parts.push(`${words.bytes(Math.round(sync.bytes_per_second))}/s`);
     if (sync.eta_seconds != null) parts.push(`${words.duration(Math.ceil(sync.eta_seconds))} left`);

@@ -4,7 +4,7 @@ import { may } from "./data.js";
 import { byId, hint, keyed, make, say } from "./dom.js";
 import * as words from "./words.js";
 
-const SYMBOLS = { ok: "✓", info: "↻", warn: "!", bad: "✕", wait: "…" };
+const SYMBOLS = { ok: "✓", info: "↻", warn: "!", bad: "✕", wait: "…", note: "·" };
 const ICON_COLOURS = { ok: "1a7f37", info: "0969da", warn: "9a6700", bad: "cf222e", wait: "6e7781" };
 /** As FirstView.alsoMax. */
 const ALSO_MAX = 5;
@@ -16,13 +16,18 @@ export function drawVerdict(now, all) {
   const worst = all[0];
   say(byId("sentence"), worst.text);
   const link = byId("next-link");
-  const next = worst.next?.scope != null && !may(worst.next.scope) ? worst.next.otherwise ?? null : worst.next;
-  link.hidden = next == null;
-  say(link, next ? `${next.label}${next.label.endsWith("…") ? "" : " ↓"}` : "");
-  if (next && link.getAttribute("href") !== next.href) link.setAttribute("href", next.href);
-  keyed(byId("also"), all.slice(1, 1 + ALSO_MAX), (problem) => problem.key, () => make("li"), (li, problem) => {
+  lead(link, worst.next);
+  const also = all.slice(1, 1 + ALSO_MAX);
+  const more = all.length - 1 - also.length;
+  if (more > 0) also.push({ key: "more", level: "note", text: `And ${words.count(more)} more: see below.`, next: null });
+  keyed(byId("also"), also, (problem) => problem.key, () => {
+    const li = make("li");
+    li.append(make("span"), " ", make("a"));
+    return li;
+  }, (li, problem) => {
     li.className = problem.level;
-    say(li, problem.text);
+    say(li.firstChild, problem.text);
+    lead(li.lastChild, problem.next);
   });
   byId("also").hidden = all.length < 2;
   if (worst.level !== drawnLevel) {
@@ -44,13 +49,22 @@ export function drawVerdict(now, all) {
   say(byId("self"), now.self ? `as seen by ${now.self}` : "");
 }
 
-export function drawFacts({ sync, self, now }) {
+/** Where something can be done, for who may do it. */
+function lead(link, next) {
+  const to = next?.scope != null && !may(next.scope) ? next.otherwise ?? null : next;
+  link.hidden = to == null;
+  say(link, to ? `${to.label}${to.label.endsWith("…") ? "" : " ↓"}` : "");
+  if (to && link.getAttribute("href") !== to.href) link.setAttribute("href", to.href);
+}
+
+/** `isOld`: nothing of it is of now. */
+export function drawFacts({ sync, self, now }, isOld) {
   const fact = (name, text, title) => {
     say(byId(`fact-${name}`), text);
     hint(byId(`fact-${name}`), title);
   };
-  if (!sync) {
-    for (const name of ["writable", "in-sync", "exposure", "digest", "topology", "position", "log", "sources"]) fact(name, "–");
+  if (!sync || isOld) {
+    for (const name of ["writable", "in-sync", "exposure", "digest", "topology", "position", "log", "sources"]) fact(name, isOld ? "not known now" : "–");
     return;
   }
   const primary = sync.nodes.find((node) => node.name === sync.primary);

@@ -97,20 +97,20 @@ export function stateOf(node, now) {
       ? { word: "deciding its role", symbol: "↻", level: "warn" }
       : { word: "unknown", symbol: "?", level: "old" };
   }
-  const state = isRetrying(running) ? "backoff" : running.state;
-  const [word, symbol, level] = STATES[state] ?? [state, "?", "warn"];
-  return { word, symbol, level };
+  const failing = failingOf(running);
+  const [word, symbol, level] = STATES[failing ?? running.state] ?? [running.state, "?", "warn"];
+  return { word: failing && node.full_sync ? "full sync stalled" : word, symbol, level };
 }
 
-/** A link that does not come about tries and waits in turn: all of that is one state. */
-function isRetrying(running) {
-  return running.attempt > 0 && ["connecting", "handshake", "backoff"].includes(running.state);
+/** A link that does not come about tries and waits in turn: all of that is one state. Null when it does not fail. */
+function failingOf(running) {
+  const tries = ["connecting", "handshake", "full_sync", "backoff", "stalled"].includes(running?.state);
+  return tries ? running.failing ?? null : null;
 }
 
 /** Since when the node is in the state that is shown; through all the tries of a link. */
 export function sinceOf(running) {
-  if (running == null) return null;
-  return (isRetrying(running) || running.state === "stalled" ? running.failing_since : null) ?? running.since;
+  return (failingOf(running) ? running.failing_since : null) ?? running?.since ?? null;
 }
 
 function place(side) {
@@ -176,6 +176,10 @@ export function humane(text, now) {
     word === "at" ? `${age(secondsSince(time, now))} ago` : `for ${age(secondsSince(time, now))}`);
 }
 
+export function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** One difference between configured and running, beginning with the node that it is about. */
 export function driftText(item, now) {
   const text = humane(brief(item.detail) || item.kind, now);
@@ -189,6 +193,11 @@ export function brief(error) {
 }
 
 // ---- Facts ----
+
+/** Whether the node that tells is outside the topology: then it asks no other. */
+export function isApart(sync, self) {
+  return ["detached", "fenced"].includes(sync.nodes.find((node) => node.name === self)?.running?.state);
+}
 
 export function writableText(sync) {
   if (sync.primary == null) return "nowhere";
@@ -211,7 +220,7 @@ export function exposureText({ loss_exposure: exposure, configured_replicas: rep
 }
 
 export function logText(log) {
-  if (log == null) return "unknown";
+  if (log?.first_index == null) return "none yet";
   if (log.last_index != null && log.first_index > log.last_index) return "empty";
   return `${bytes(log.bytes)}, from ${count(log.first_index)}`;
 }
@@ -227,7 +236,7 @@ export function digestText(sync, now) {
   if (own?.digest == null) return "unknown";
   const same = sync.nodes.filter((node) => !isOld(node, now) && node.catalog?.digest === own.digest
     && node.catalog.index === own.index).length;
-  return `${own.digest.slice(0, 8)} on ${same} of ${sync.nodes.length}`;
+  return `${own.digest.slice(0, 8)} on ${same} of ${sync.nodes.length}, as of entry ${count(own.index)}`;
 }
 
 /** What the node that serves the page sees itself, and what it has from others. */
@@ -238,10 +247,11 @@ export function sourcesText(sync, self, now) {
   return `${self ?? "this node"}; ${heard} of ${others} from their answers`;
 }
 
-export function observedText(node, self, now) {
+/** `apart`: the node that tells is outside the topology, and asks no other. */
+export function observedText(node, self, now, apart) {
   if (node.name === self) return "at first hand";
   const seen = observedAge(node, now);
-  return seen == null ? "never" : seen < 2 ? "now" : `${age(seen)} ago`;
+  return seen == null ? apart ? "not asked" : "not yet" : seen < 2 ? "now" : `${age(seen)} ago`;
 }
 
 export function ago(text, now) {
@@ -252,5 +262,5 @@ export function ago(text, now) {
 /** "12/s", "0.4/s", "1,204/s". */
 export function perSecond(value) {
   if (value == null) return "–";
-  return value === 0 ? "0" : value < 10 ? value.toFixed(1) : count(Math.round(value));
+  return value === 0 ? "0" : value < 0.1 ? value.toFixed(2) : value < 10 ? value.toFixed(1) : count(Math.round(value));
 }

@@ -19,18 +19,24 @@ public struct ExpiryCursor: Sendable {
 }
 
 extension Engine {
-    /// The next lines of the index that are due, in order of their time; at most `countMax`.
+    /// The next lines of the index that are due, in order of their time; at most `countMax`, and once there
+    /// is one no more than fit into `bytesMax`, by their keys.
     ///
     /// Each value lives for some time, so no line comes below what was due before. Blocks on the disk.
     public func dueLines(
-        _ cursor: ExpiryCursor, countMax: Int
+        _ cursor: ExpiryCursor, countMax: Int, bytesMax: Int = .max
     ) throws(EngineError) -> [ExpiryKey] {
         let end = ExpiryKey.end(of: time)
         return try engine {
             let iterator = DatabaseIterator(database, from: cursor.from, to: end)
             var lines: [ExpiryKey] = []
+            var bytes = 0
             while iterator.isValid && lines.count < countMax {
-                if let line = ExpiryKey(encoded: iterator.key) { lines.append(line) }
+                if let line = ExpiryKey(encoded: iterator.key) {
+                    bytes += line.key.count
+                    if bytes > bytesMax, !lines.isEmpty { break }
+                    lines.append(line)
+                }
                 iterator.next()
             }
             try iterator.checkFailure()

@@ -32,7 +32,11 @@ SILENT = item("primary-silent", "Nothing can be written.", node="n1")
 SENTENCES = {
     "all is well": (view(WELL), ["All is well."], None),
     "server lost": (view(WELL, lost={"seconds": 4.2}), [
-        "Lost contact with this node 4 s ago. What you see below is old."], None),
+        "Lost contact with n1 4 s ago: check that it runs; this page tries again each second. What you see below is old."], None),
+    "server lost, others known": (
+        view(WELL, nodes=[node("n1"), node("n2", observed_at=time(60)), node("n3", address="http://n3:7070")], lost={"seconds": 4.2}), [
+            "Lost contact with n1 4 s ago: check that it runs; this page tries again each second. What you see below is old."],
+        "http://n3:7070/"),
     "server never reached": (view(WELL, lost={"seconds": None}), [
         "This node does not answer: check that it runs; this page tries again each second."], None),
     "token needed": (view(WELL, unauthorized=True), ["Log in: this node tells its state to those with a token."], None),
@@ -45,6 +49,9 @@ SENTENCES = {
     "a silent primary leads to who has most of its data": (
         view(SILENT, nodes=[node("n2", 1100), node("n3"), node("n4", 1300, promotable=False)]),
         ["Nothing can be written."], "#do=fail-over&node=n3"),
+    "of equals the one that is asked takes over": (
+        view(SILENT, nodes=[node("n2"), node("n3"), node("n4")], self="n3"), ["Nothing can be written."], "#do=fail-over&node=n3"),
+    "a claim leads to its end": (view(item("claim", "n2 claims.", "warn", node="n2")), ["n2 claims."], "#do=follow&node=n2"),
     "nobody can take over": (view(SILENT, nodes=[node("n2", observed_at=time(60))]), ["Nothing can be written."], "#nodes-title"),
     "a catalog that differs leads to a resync": (
         view(item("catalog-differs", "n2 differs.", node="n2")), ["n2 differs."], "#do=resync&node=n2"),

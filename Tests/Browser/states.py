@@ -17,7 +17,7 @@ def node(name, state="streaming", since=3600, seen=0, lag=0.0, upstream="n1", **
         "name": name, "address": f"http://{name}.example:7070",
         "configured": {"role": role, "upstream": upstream, "generation": 12},
         "running": {"role": role, "upstream": upstream, "state": state, "since": ago(since),
-                    "attempt": 0, "failing_since": None, "generation": 12, "term": 3, "claim": None},
+                    "attempt": 0, "failing": None, "failing_since": None, "generation": 12, "term": 3, "claim": None},
         "position": {"index": 120_000 + int(time.time() * 300) % 1_000_000, "hash": "9f" * 16}, "durable_index": 120_000,
         "lag": {"entries": int(lag * 1000), "bytes": 0, "seconds": lag},
         "catalog": {"namespaces": 18, "digest": "8f" * 16, "index": 119_002},
@@ -69,7 +69,7 @@ def trouble():
         item("warn", "quota-used-up", "tenant-000009 has been full for 3 min 20 s (10,000 of 10,000 keys): it refuses writes that need more, "
              "until keys are deleted or the quota is raised.", namespace="tenant-000009"),
         item("warn", "wrong-upstream", "For 8 s, what runs has differed from what is configured: n4 follows n3, configured is n2.", "n4"),
-        item("info", "full-sync", "n5 is in a full sync from n1: 45 % done, about 13 s left; nothing to do but wait.", "n5"),
+        item("info", "full-sync", "n5 has been in a full sync from n1 for 9 s: 45 % done, about 13 s left; nothing to do but wait.", "n5"),
     ], in_sync=False, converged=False, in_sync_replicas=1)
 
 
@@ -112,10 +112,10 @@ def measurements(_):
 
 
 OPERATIONS = {"items": [
-    {"id": "op_1", "type": "add-node", "state": "running", "node": "n5", "progress": {"done": 450, "total": 1000, "unit": "bytes"},
+    {"id": "op_1", "type": "switchover", "state": "running", "node": "n5", "progress": {"done": 450, "total": 1000, "unit": "bytes"},
      "steps": [{"name": "append", "state": "succeeded", "started_at": ago(9), "deadline_at": None},
                {"name": "sync", "state": "running", "started_at": ago(8), "deadline_at": None}],
-     "reason": None, "created_by": "token:abc", "created_at": ago(9), "finished_at": None, "result": None, "error": None},
+     "reason": None, "cancellable": True, "created_by": "token:abc", "created_at": ago(9), "finished_at": None, "result": None, "error": None},
     {"id": "op_0", "type": "switchover", "state": "failed", "node": "n2", "progress": None,
      "steps": [{"name": "catch-up", "state": "failed", "started_at": ago(900), "deadline_at": None}],
      "reason": "maintenance", "created_by": "token:abc", "created_at": ago(905), "finished_at": ago(900), "result": None,

@@ -54,7 +54,7 @@ def test_a_node_is_added_after_its_plan_was_seen(page, nodes):
     assert "Authorization" not in command, "the node is open"
     shoot(page, "plan")
     go(page).click()
-    until_done(page, "✓ Begun: operation op_")
+    until_done(page, "✓ Succeeded after ")
     until_sentence(page, r"^All is well: n1 accepts writes and 1 of 1 replica is in sync\.", 20)
 
 

@@ -76,6 +76,7 @@ def test_a_namespace_in_trouble_says_why(page, words, expected):
     ({"items": []}, ("↻", "as of 7", "info"), "↻ as of 7"),
     ({"items": [{"name": "other", "keys": 2}], "used_up": 30}, ("✓", "same", "ok"), "? not told"),
     (None, ("✓", "same", "ok"), "? not told"),
+    ({"items": [{"name": "shop", "keys": 2}]}, ("?", "unknown", "old"), "✓ 2 keys"),
     ({"items": [{"name": "shop", "keys": 2}]}, ("?", "not heard", "old"), "? not heard")])
 def test_a_namespace_in_trouble_is_shown_as_each_node_has_it(page, told, held, expected):
     counts = {"used_up": 0, "over_soft_quota": 0, "nearly_used_up": 0, "read_only": 0}
@@ -94,7 +95,7 @@ def test_a_namespace_that_is_not_the_same_is_shown_where_it_is_not(page, differe
 
 @pytest.mark.parametrize("link, title", [
     ("do=switch-over&node=n2", "Switch over to n2"), ("do=fail-over&node=n2", "Fail over to n2"), ("do=resync&node=n2", "Resync n2"),
-    ("do=remove&node=n2", "Remove n2"), ("do=add-node", "Add a node"), ("do=flush&namespace=shop", "Flush shop"),
+    ("do=remove&node=n2", "Remove n2"), ("do=follow&node=n2", "Set the upstream of n2"), ("do=add-node", "Add a node"), ("do=flush&namespace=shop", "Flush shop"),
     ("do=nothing-known", None)])
 def test_a_link_opens_a_change(page, link, title):
     found = page.execute_async_script("""
@@ -124,6 +125,35 @@ def test_what_a_node_has_of_the_catalog_is_never_guessed(page):
 @pytest.mark.parametrize("text, expected", [("plain", "'plain'"), ("it's $(rm)", "'it'\\''s $(rm)'"), ('{"a":"b"}', "'{\"a\":\"b\"}'")])
 def test_a_command_is_quoted_for_the_shell(page, text, expected):
     assert call(page, "changes", "quoted", text) == expected
+
+
+@pytest.mark.parametrize("change, expected", [
+    ({"before": None, "after": {"name": "shop", "quota_keys": None}}, ["name shop"]),
+    ({"before": {"quota_keys": None, "name": "shop"}, "after": {"quota_keys": 2, "name": "shop"}}, ["quota_keys none → 2"]),
+    ({"before": {"name": "shop"}, "after": None}, ["name was shop"])])
+def test_the_audit_says_what_was_changed(page, change, expected):
+    assert call(page, "history", "changeTexts", change) == expected
+
+
+def test_what_a_link_fills_in_is_filled_in(page):
+    found = page.execute_async_script("""
+        const [done] = arguments;
+        import("/page/changes.js").then(({ofLink}) => done(ofLink("do=add-node&address=http%3A%2F%2Fn2%3A70&discard_data=true")
+            .fields.map(({name, value}) => [name, value ?? null])));
+    """)
+    assert found == [["address", "http://n2:70"], ["upstream", None], ["discard_data", "true"]]
+
+
+def test_a_link_that_fails_is_one_state_through_its_tries(page):
+    def shown(state, failing, **changes):
+        fresh = node("n2", observed_at="2096-10-02T07:06:39.500Z", **changes)
+        fresh["running"] |= {"state": state, "failing": failing, "failing_since": "2096-10-02T07:06:00.000Z"}
+        return call(page, "words", "stateOf", fresh, 4_000_000_000_000)["word"], call(page, "words", "sinceOf", fresh["running"])[11:19]
+
+    assert [shown(state, "stalled")[0] for state in ("connecting", "handshake", "backoff")] == ["stalled"] * 3
+    assert shown("connecting", "backoff") == ("cannot connect", "07:06:00")
+    assert shown("full_sync", "stalled", full_sync={})[0] == "full sync stalled"
+    assert shown("streaming", "stalled")[0] == "streaming"
 
 
 def test_a_tree_in_a_circle_is_drawn_and_each_node_once(page):

@@ -11,7 +11,7 @@ import requests
 from selenium.webdriver.common.by import By
 
 from pages import (CONTRAST, PHONE, WIDE, console_errors, node_row, open_page, read, sentence, set_scheme, set_size, shoot,
-                   until, until_sentence)
+                   text_of, until, until_sentence)
 from running_node import BINARY, RunningNode
 from stub import PUBLIC
 
@@ -124,9 +124,10 @@ def test_the_sentence_counts_a_replica_and_says_when_it_is_gone(page, node):
 def test_the_page_says_at_once_that_the_server_is_gone_and_recovers(page, node):
     until_sentence(page, r"^All is well")
     node.kill()
-    until_sentence(page, r"^Lost contact with this node [0-9]+ s ago\. What you see below is old\.$", 4)
+    until_sentence(page, r"^Lost contact with n1 [0-9]+ s ago: check that it runs; .* What you see below is old\.$", 4)
     assert "old" in page.find_element(By.ID, "data").get_attribute("class").split()
     assert page.title.startswith("✕")
+    assert text_of(page, "#fact-writable") == text_of(page, "#fact-exposure") == "not known now"
     shoot(page, "server-gone")
     node.start()
     until_sentence(page, r"^All is well: n1 accepts writes", 20)

@@ -90,12 +90,31 @@ import Topology
         #expect(Self.verdict([Self.n1]).worst.level == .ok)
     }
 
-    @Test func `what nobody can name is said all the same`() {
-        let found = Self.verdict([Self.n1, Self.node("n2")]) { $0.inSync = false }
+    @Test func `who is not in sync is named, with the reason`() {
+        let n2 = Self.node("n2") {
+            $0.lacks = [.init(code: "lag-unknown", detail: "how far it is behind is not known")]
+        }
+        let found = Self.verdict([Self.n1, n2, Self.node("n3") { $0.lacks = [] }]) {
+            $0.inSync = false
+        }
         #expect(found.worst.level == .warn)
         #expect(
             found.items.map(\.text) == [
-                "Not every replica is in sync yet; wait, or look at the nodes below."
+                "n2 is not in sync: how far it is behind is not known. Wait, or look at it."
+            ])
+    }
+
+    @Test func `a replica that lacks the entry of this moment is in step`() {
+        let n2 = Self.node("n2") {
+            $0.lacks = [.init(code: "catalog-behind", detail: "its catalog is as of entry 7")]
+        }
+        let found = Self.verdict([Self.n1, n2]) {
+            $0.inSync = false
+            $0.inSyncReplicas = 0
+        }
+        #expect(
+            found.items.map(\.text) == [
+                "All is well: n1 accepts writes and 1 of 1 replica is in sync."
             ])
     }
 
@@ -141,24 +160,79 @@ import Topology
                     nextStep: "x")
             ]
         }
-        let n2 = Self.node("n2", .connecting, since: 0) {
-            $0.running?.attempt = 9
-            $0.running?.failingSince = Self.ago(38)
-            $0.lastError = Self.error("connection refused")
+        func failing(_ name: String, since: UInt64) -> NodeReport {
+            Self.node(name, .connecting, since: 0) {
+                $0.running?.failing = .backoff
+                $0.running?.failingSince = Self.ago(since)
+                $0.lastError = Self.error("connection refused")
+            }
         }
+        let (n2, n3) = (failing("n2", since: 38), failing("n3", since: 37))
         let drift = [
             Self.drift(.missingLink, "n2", "no link with n1", since: 38),
             Self.drift(.nodeUnreachable, "n1", "silent", since: 38),
         ]
-        let found = Self.verdict([n1, n2], drift, own: "n2") { $0.writable = false }
+        let found = Self.verdict([n1, n2, n3], drift, own: "n2") { $0.writable = false }
         #expect(
             found.items.map(\.text) == [
                 "Nothing can be written: the primary n1 has not been heard for 40 s: start it again, or have a replica take over.",
-                "n2 cannot follow n1 for 38 s: timed-out: connection refused; it tries again by itself.",
+                "n2 and n3 cannot follow n1 for 38 s: timed-out: connection refused; they try again by themselves.",
             ])
         #expect(found.items.map(\.code) == ["primary-silent", "backoff"])
         #expect(found.items.map(\.node) == ["n1", "n2"])
         #expect(found.items.map(\.since) == [Self.ago(40), Self.ago(38)])
+    }
+
+    @Test func `a primary whose replicas are too few says for how long, and who is missing`() {
+        let n1 = Self.node("n1", .unconfirmed) {
+            $0.alarms = [
+                .init(
+                    code: "replicas-missing", since: Self.ago(11), detail: "0 replicas are linked",
+                    nextStep: "start the missing replicas")
+            ]
+        }
+        let found = Self.verdict([n1, Self.node("n2", observed: 12)]) {
+            $0.writable = false
+            $0.writeObstacles = [
+                .init(
+                    code: "replicas-missing",
+                    detail: "0 replicas are linked, and each write waits for 1")
+            ]
+        }
+        #expect(
+            found.items.map(\.text) == [
+                "n1 cannot answer writes with success for 11 s: 0 replicas are linked, and each write waits for 1 (n2 missing). Next: start the missing replicas.",
+                "n2 has not been heard for 12 s: check that it runs and can be reached at http://n2:7070.",
+            ])
+        #expect(found.worst.node == "n2")
+    }
+
+    @Test func `a change of the primary on its way is no fault`() {
+        let old = Self.node("n1", .streaming, since: 0)
+        let new = Self.node("n2", .streaming, since: 1)
+        let found = Self.verdict(
+            [old, new], [Self.drift(.roleDiffers, "n2", "runs as replica", since: 0)]
+        ) {
+            $0.primary = "n2"
+            $0.writable = false
+            $0.writeObstacles = [.init(code: "no-primary", detail: "no primary is known")]
+        }
+        #expect(
+            found.items.map(\.text) == [
+                "n2 is taking over as primary for 1 s; writes wait until it has."
+            ])
+        #expect(found.worst.level == .info)
+    }
+
+    @Test func `an alarm that is over, and a command, are not in the sentence`() {
+        let n1 = Self.node("n1", .serving) {
+            $0.alarms = [
+                .init(
+                    code: "primary-unreachable", since: Self.ago(12), detail: "no answer",
+                    nextStep: "curl -X POST x")
+            ]
+        }
+        #expect(Self.verdict([n1, Self.node("n2")]).worst.code == "well")
     }
 
     // MARK: - Nodes
@@ -201,7 +275,25 @@ import Topology
                     filesDone: 1,
                     etaSeconds: 11.2, resumedBytes: 0)
             },
-            "n2 is in a full sync from n1: 45 % done, about 12 s left; nothing to do but wait."
+            "n2 has been in a full sync from n1 for 9 s: 45 % done, about 12 s left; nothing to do but wait."
+        ),
+        (
+            node("n2", .fullSync, since: 1) {
+                $0.fullSync = .init(
+                    stage: "fetch", reason: "empty", bytesDone: 280, bytesTotal: 1_000,
+                    filesDone: 1,
+                    etaSeconds: nil, resumedBytes: 0)
+                $0.running?.failing = .stalled
+                $0.running?.failingSince = ago(29)
+            },
+            "The full sync of n2 from n1 has made no progress for 29 s (28 % done): its upstream is silent; it goes on by itself where it was."
+        ),
+        (
+            node("n2") {
+                $0.configured?.upstream = "n3"
+                $0.running?.claim = .init(upstream: "n1", since: ago(35))
+            },
+            "n2 follows n1 by a claim of its own for 35 s; configured is n3: set its upstream to end that."
         ),
         (
             node("n2", digest: 2),
@@ -237,7 +329,7 @@ import Topology
         #expect(
             Self.texts([Self.n1, n2], [Self.drift(.catalogDiffers, "n2", "Its digest differs.")])
                 == [
-                    "n2 has had another catalog than its primary for 12 s: the catalog of n2 is not that of n1. Next: curl -X POST http://n1:7070/v1/nodes/n2/resync"
+                    "n2 has had another catalog than its primary for 12 s: the catalog of n2 is not that of n1. Next: resync n2."
                 ])
     }
 
@@ -295,12 +387,34 @@ import Topology
         let n1 = Self.node("n1", .serving) {
             $0.namespacesInTrouble = .init(
                 usedUp: 0, overSoftQuota: 0, nearlyUsedUp: 2, readOnly: 1,
-                items: [Self.troubled("shop", .readOnly)])
+                items: [Self.troubled("shop", .readOnly, since: 5)])
+        }
+        let found = Self.verdict([n1, Self.node("n2")])
+        #expect(
+            found.items.map(\.text) == [
+                "All is well: n1 accepts writes and 1 of 1 replica is in sync.",
+                "shop has been read-only for 5 s.", "2 namespaces have nearly used up their quotas.",
+            ])
+        #expect(found.items.map(\.level) == [.ok, .note, .note])
+        // Nor are they gone when something is wrong.
+        #expect(
+            Self.verdict([n1, Self.node("n2", observed: 9)]).items.map(\.code)
+                == ["unheard", "read-only", "quota-nearly-used-up"])
+    }
+
+    @Test func `what a node gave up is said for a day`() {
+        func n2(_ seconds: UInt64) -> NodeReport {
+            Self.node("n2") {
+                $0.divergedEntries = 7
+                $0.lastFullSync = .init(
+                    reason: "history-diverged", bytes: 1, seconds: 1, finishedAt: Self.ago(seconds))
+            }
         }
         #expect(
-            Self.texts([n1, Self.node("n2")]) == [
-                "All is well: n1 accepts writes and 1 of 1 replica is in sync. 1 namespace is read-only. 2 namespaces have nearly used up their quotas."
-            ])
+            Self.texts([Self.n1, n2(130)]).last
+                == "n2 gave up entries that only it had, 2 min 10 s ago (7 by now): convoy diverged shows them."
+        )
+        #expect(Self.verdict([Self.n1, n2(86_401)]).items.map(\.code) == ["well"])
     }
 
     @Test func `the API tells it with codes and times`() {

@@ -334,6 +334,30 @@ import Topology
 
     // MARK: - Failure, word and end
 
+    @Test func `since when a link fails is kept through its tries, until it brings something`() {
+        var machine = Self.streaming()
+        #expect(machine.failing == nil)
+        _ = machine.take(Self.beat(10), at: Self.at(5))
+        _ = machine.take(.failed(.silent(.idle)), at: Self.at(8))
+        #expect(machine.failing == .init(state: .stalled, since: Self.at(5)))
+        for second in [20.0, 30] {
+            _ = machine.take(.tick, at: Self.at(second))
+            #expect(machine.state.word == .connecting)
+            _ = machine.take(.failed(.unreachable("")), at: Self.at(second + 1))
+            #expect(machine.failing == .init(state: .backoff, since: Self.at(5)))
+        }
+        _ = machine.take(.tick, at: Self.at(40))
+        _ = machine.take(.connected, at: Self.at(40))
+        _ = machine.take(
+            .answered(.accepted(reign: nil, last: LogIndex(11))), at: Self.at(40))
+        #expect(machine.failing != nil, "a link that only stands has brought nothing")
+        _ = machine.take(.applied(Self.place(11), Self.reign), at: Self.at(41))
+        #expect(machine.failing == nil)
+        // The next failure is of another row.
+        _ = machine.take(.failed(.silent(.idle)), at: Self.at(50))
+        #expect(machine.failing == .init(state: .stalled, since: Self.at(41)))
+    }
+
     @Test func `a second failure of the same link changes nothing`() {
         var machine = Self.streaming()
         _ = machine.take(.failed(.silent(.idle)), at: Self.at(1))

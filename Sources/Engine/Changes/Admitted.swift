@@ -6,16 +6,20 @@ public struct Credential: Equatable, Sendable {
     /// Nil without a token, which is allowed until there is an admin token.
     public var tokenID: String?
     public var author: ChangeAuthor
-    /// Set when the right is a namespace token's: the one namespace that the change is in.
+    /// Set when the right is a namespace token's: the one namespace that the change is in, by the name
+    /// that the request has.
     public var namespace: NamespaceName?
+    /// Set besides when the change itself names it by id: then a name that has moved on does not matter.
+    public var namespaceID: NamespaceID?
 
     public init(
-        tokenID: String?, namespace: NamespaceName? = nil,
+        tokenID: String?, namespace: NamespaceName? = nil, namespaceID: NamespaceID? = nil,
         author: ChangeAuthor = ChangeAuthor(who: "anonymous")
     ) {
         self.tokenID = tokenID
         self.author = author
         self.namespace = namespace
+        self.namespaceID = namespaceID
     }
 }
 
@@ -49,6 +53,10 @@ extension DecidingSection {
         }
         guard let token = catalog.tokens[id], !token.isExpired(at: time) else {
             throw .tokenRevoked
+        }
+        if let id = credential.namespaceID {
+            guard token.namespace == nil || token.namespace == id else { throw .tokenRevoked }
+            return
         }
         // A name that means another namespace by now is not the one that the token opens.
         if let name = credential.namespace, let namespace = catalog.namespace(named: name),

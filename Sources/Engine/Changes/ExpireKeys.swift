@@ -11,6 +11,8 @@ public struct ExpireKeys: Change {
 
     /// So many are decided within a few milliseconds, which other writers wait.
     public static let countMax = 256
+    /// Of keys; one line may be more.
+    public static let bytesMax = 128 << 10
 
     public init(_ lines: [ExpiryKey]) { self.lines = lines }
 

@@ -34,7 +34,10 @@ public enum ImportOutcome: Equatable, Sendable {
 public struct ImportKeys: Change {
     public typealias Answer = [ImportOutcome]
 
-    public var namespace: NamespaceName
+    /// The one that it began with, whatever that is called by now.
+    public var namespace: NamespaceID
+    /// What it was called then.
+    public var name: NamespaceName
     public var lines: [ImportedKey]
     /// Whether a key that is there gets the line's value.
     public var replaces: Bool
@@ -42,9 +45,11 @@ public struct ImportKeys: Change {
     public var stopsAtRefusal: Bool
 
     public init(
-        namespace: NamespaceName, lines: [ImportedKey], replaces: Bool, stopsAtRefusal: Bool
+        namespace: NamespaceID, name: NamespaceName, lines: [ImportedKey], replaces: Bool,
+        stopsAtRefusal: Bool
     ) {
         self.namespace = namespace
+        self.name = name
         self.lines = lines
         self.replaces = replaces
         self.stopsAtRefusal = stopsAtRefusal
@@ -58,8 +63,8 @@ public struct ImportKeys: Change {
     }
 
     public func decide(_ section: inout DecidingSection) throws(Refusal) -> [ImportOutcome] {
-        guard let namespace = section.catalog.namespace(named: namespace) else {
-            throw .namespaceNotFound(namespace)
+        guard let namespace = section.catalog.namespace(namespace) else {
+            throw .namespaceNotFound(name)
         }
         let record = namespace.record
         guard !record.isReadOnly else { throw .namespaceReadOnly(record.name) }

@@ -102,7 +102,7 @@ struct FirstView {
     }
 
     private static func log(_ sync: SyncReport) -> String {
-        guard let bytes = sync.logBytes, let first = sync.logFirst else { return "unknown" }
+        guard let bytes = sync.logBytes, let first = sync.logFirst else { return "none yet" }
         if let last = sync.logLast, first > last { return "empty" }
         return "\(Wording.bytes(bytes)), from \(Wording.count(first.rawValue))"
     }
@@ -115,7 +115,8 @@ struct FirstView {
         let same = sync.nodes.count {
             $0.catalog?.digest == own.digest && $0.catalog?.index == own.index
         }
-        return "\(own.digest.hex.prefix(8)) on \(same) of \(sync.nodes.count)"
+        return
+            "\(own.digest.hex.prefix(8)) on \(same) of \(sync.nodes.count), as of entry \(Wording.count(own.index.rawValue))"
     }
 
     // MARK: - What is wrong
@@ -130,7 +131,8 @@ struct FirstView {
         let detail = Wording.humane(Wording.brief(item.detail), now)
         let text = detail.hasPrefix(item.node) ? detail : "\(item.node): \(detail)"
         let long = Wording.age(Wording.secondsSince(since, now))
-        return "<li>\("\(text) (for \(long))".escapedForHTML)</li>"
+        let age = text.hasSuffix(" ago") ? "" : " (for \(long))"
+        return "<li>\((text + age).escapedForHTML)</li>"
     }
 
     /// As `sourcesText` in words.js.
@@ -195,6 +197,7 @@ extension Verdict.Level {
         case .warn: "!"
         case .info: "↻"
         case .ok: "✓"
+        case .note: "·"
         }
     }
 }

@@ -27,7 +27,9 @@ struct NodeRows {
         let isPrimary = node.running?.role == .primary
         let seen =
             node.name == own
-            ? "at first hand" : age.map { $0 < 2 ? "now" : "\(Wording.age($0)) ago" } ?? "never"
+            ? "at first hand"
+            : age.map { $0 < 2 ? "now" : "\(Wording.age($0)) ago" }
+                ?? (sync.writable == nil ? "not asked" : "not yet")
         return """
             <tr class="node\(isOld ? " old" : "")" role="row" data-key="row \(name)" data-level="\(state.2)" id="node-\(name)">\
             <th class="node" role="rowheader" scope="row" data-label="Node"><span class="name">\(name)</span>\
@@ -111,21 +113,22 @@ struct NodeRows {
 
     /// Word, symbol and level of a node that is heard.
     private static func word(_ node: NodeReport) -> (String, String, String) {
-        switch node.running?.visibleState {
-        case .serving: ("serving", "✓", "ok")
-        case .unconfirmed: ("hears no replica", "!", "warn")
-        case .handingOver: ("handing over", "↻", "info")
-        case .streaming: ("streaming", "✓", "ok")
-        case .connecting: ("connecting", "↻", "info")
-        case .handshake: ("handshake", "↻", "info")
-        case .fullSync: ("full sync", "↻", "info")
-        case .backoff: ("cannot connect", "✕", "bad")
-        case .stalled: ("stalled", "✕", "bad")
-        case .detached: ("detached", "⊘", "bad")
-        case .fenced: ("fenced", "⊘", "bad")
-        case nil:
-            node.running?.role == .undecided
+        guard let state = node.running?.visibleState else {
+            return node.running?.role == .undecided
                 ? ("deciding its role", "↻", "warn") : ("unknown", "?", "old")
+        }
+        let (symbol, level) = symbol(state)
+        let isStalledSync = node.fullSync != nil && level == "bad"
+        return (isStalledSync ? "full sync stalled" : Wording.word(state), symbol, level)
+    }
+
+    private static func symbol(_ state: RunningState) -> (symbol: String, level: String) {
+        switch state {
+        case .serving, .streaming: ("✓", "ok")
+        case .unconfirmed: ("!", "warn")
+        case .handingOver, .connecting, .handshake, .fullSync: ("↻", "info")
+        case .backoff, .stalled: ("✕", "bad")
+        case .detached, .fenced: ("⊘", "bad")
         }
     }
 }

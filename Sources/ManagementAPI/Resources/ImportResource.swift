@@ -28,10 +28,10 @@ enum ImportResource {
             let runs = call.api.imports
             let id = runs.begin(record.id)
             var run = ImportRun(
-                call, into: name, replaces: replaces, stopsAtRefusal: stops, now: now
+                call, into: record, replaces: replaces, stopsAtRefusal: stops, now: now
             ) { runs.note(id, $0) }
             let ending = run.run(call.request.stream)
-            let answer = answer(ending, run.report, stops, at: engine.state.position.index)
+            let answer = answer(ending, run.report, at: engine.state.position.index)
             if case .success = answer {
                 runs.note(id, run.report, .succeeded)
             } else {
@@ -64,10 +64,10 @@ enum ImportResource {
 
     /// Where nothing was put, the index is that of the state, `index`.
     private static func answer(
-        _ ending: ImportRun.Ending, _ report: ImportReport, _ stops: Bool, at index: LogIndex
+        _ ending: ImportRun.Ending, _ report: ImportReport, at index: LogIndex
     ) -> Result<Response, Problem> {
         switch ending {
-        case .done where report.isComplete == false && stops:
+        case .done where report.isComplete == false:
             .failure(
                 told(
                     Problem(

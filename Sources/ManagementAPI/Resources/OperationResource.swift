@@ -124,7 +124,7 @@ extension OperationView {
             "reason": .orNull(record.reason), "created_by": .string(record.createdBy),
             "created_at": .string(record.createdAt.rfc3339),
             "finished_at": .orNull(record.finishedAt?.rfc3339),
-            "result": resultJSON,
+            "cancellable": .bool(isCancellable), "result": resultJSON,
             "error": record.errorCode.map { code in
                 var error: JSONObject = [
                     "code": .string(code), "detail": .string(Sentence.of(record.errorDetail ?? "")),

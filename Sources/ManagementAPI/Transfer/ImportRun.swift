@@ -9,7 +9,8 @@ import Platform
 /// one entry. What is in the log before it ends, however it ends, stays, and is reported.
 struct ImportRun {
     let call: Call
-    let namespace: NamespaceName
+    /// As it was when the import began. It may be renamed meanwhile.
+    let namespace: NamespaceRecord
     let replaces: Bool
     let stopsAtRefusal: Bool
     /// Called with each step forward.
@@ -43,7 +44,7 @@ struct ImportRun {
     private static let commitMax: Duration = .seconds(120)
 
     init(
-        _ call: Call, into namespace: NamespaceName, replaces: Bool, stopsAtRefusal: Bool,
+        _ call: Call, into namespace: NamespaceRecord, replaces: Bool, stopsAtRefusal: Bool,
         now: UnixMilliseconds, told: @escaping (ImportReport) -> Void
     ) {
         self.call = call
@@ -66,6 +67,7 @@ struct ImportRun {
                 report.bytesRead += bytes.count
                 reader.push(bytes)
                 if let ending = takeItems() { return ending }
+                told(report)
             case .end:
                 return finish()
             case .broken:
@@ -141,13 +143,18 @@ struct ImportRun {
         batchBytes = 0
         report.nextLine = first.number
         let change = ImportKeys(
-            namespace: namespace, lines: lines.map(\.line), replaces: replaces,
-            stopsAtRefusal: stopsAtRefusal)
+            namespace: namespace.id, name: namespace.name, lines: lines.map(\.line),
+            replaces: replaces, stopsAtRefusal: stopsAtRefusal)
+        var admitted = call.admitted(change)
+        admitted.credential.namespaceID = namespace.id
         let outcome = Monitor<Result<Committed<[ImportOutcome]>, ChangeFailure>?>(nil)
-        call.node.submit(call.admitted(change)) { result in outcome.update { $0 = result } }
+        call.node.submit(admitted) { result in outcome.update { $0 = result } }
         switch outcome.wait(until: .now() + ImportRun.commitMax, { $0 }) {
         case nil:
             return .failed(.outcomeUnknown)
+        case .failure(.refused(.namespaceNotFound(let name))):
+            return .failed(
+                .notFound("The namespace \(name), as it was when the import began, is deleted."))
         case .failure(let failure):
             if case .acksTimeout = failure {
                 report.unacknowledged = first.number...last.number

@@ -96,15 +96,14 @@ extension EventSnapshot {
                         data)
                 ]
             }
-            guard before.state != running.state, let state = running.state?.rawValue,
-                let old = before.state?.rawValue
+            guard before.state != running.state, let state = running.state, let old = before.state
             else { return [] }
             var data = running.data
-            data["before"] = .string(old)
+            data["before"] = .string(old.rawValue)
             return [
                 Event(
                     .node, "state", name, at: now,
-                    "\(name) is \(state) now; it was \(old).",
+                    "\(name): \(Wording.word(state)) now, \(Wording.word(old)) before.",
                     data)
             ]
         }
@@ -167,8 +166,9 @@ extension EventSnapshot {
                 return link.event("closed", id, at: now, "has ended", before: link.state)
             case (let before?, let link?) where before.state != link.state:
                 let trouble = link.trouble.map { " (\($0))" } ?? ""
+                let word = link.state.replacing("_", with: " ")
                 return link.event(
-                    "state", id, at: now, "is \(link.state)\(trouble)", before: before.state)
+                    "state", id, at: now, "is in \(word)\(trouble)", before: before.state)
             case (_?, _?), (nil, nil):
                 return nil
             }
@@ -204,7 +204,7 @@ extension EventSnapshot {
 }
 
 extension EventSnapshot.Running {
-    fileprivate var stateWord: String { state.map { ", \($0.rawValue)" } ?? "" }
+    fileprivate var stateWord: String { state.map { ", \(Wording.word($0))" } ?? "" }
 
     fileprivate var data: JSONObject {
         [

@@ -11,6 +11,9 @@ struct ExpirySweep: Sendable {
     /// The right to append changes with the reign: whoever had it before left the rest to the next.
     private weak var committer: Committer?
 
+    /// Lines of the next batch: as many as take about ``batchTime``, for keys may be long and values large.
+    private var countMax = ExpireKeys.countMax
+    private static let batchTime: Duration = .milliseconds(8)
     /// Of the time that a batch took, so long do the others have the committer for themselves.
     private static let restPerBatch = 1.0
     private static let restMin: Duration = .milliseconds(1)
@@ -29,11 +32,13 @@ struct ExpirySweep: Sendable {
         do {
             while !isOver(), node.state.committer === committer {
                 let start = MonotonicTime.now()
-                let due = try engine.dueLines(cursor, countMax: ExpireKeys.countMax)
+                let due = try engine.dueLines(
+                    cursor, countMax: countMax, bytesMax: ExpireKeys.bytesMax)
                 if due.isEmpty { break }
                 guard commit(due, node) else { return }
                 cursor.pass(due)
                 let took = MonotonicTime.now() - start
+                adapt(to: took)
                 let rest = max(ExpirySweep.restMin, took * ExpirySweep.restPerBatch)
                 _ = Monitor(()).wait(until: .now() + rest) { _ -> Void? in nil }
             }
@@ -47,6 +52,14 @@ struct ExpirySweep: Sendable {
             }
         } catch {
             node.log(.error, "cannot remove what has expired", ["error": "\(error)"])
+        }
+    }
+
+    private mutating func adapt(to took: Duration) {
+        if took > ExpirySweep.batchTime {
+            countMax = max(1, countMax / 2)
+        } else if took < ExpirySweep.batchTime / 2 {
+            countMax = min(ExpireKeys.countMax, countMax * 2)
         }
     }
 

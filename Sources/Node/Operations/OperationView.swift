@@ -13,6 +13,8 @@ public struct OperationView: Sendable {
     public var result: JSONValue?
     /// Each rule that forbade it, of one that failed.
     public var vetoes: JSONValue?
+    /// Whether it can still be given up by request.
+    public var isCancellable: Bool { record.state == .running && record.type == "switchover" }
     /// When the steps were seen: of an operation of another node, when that one was last asked. Nil:
     /// they are not known.
     public var observedAt: UnixMilliseconds?

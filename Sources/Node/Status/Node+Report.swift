@@ -73,10 +73,12 @@ extension Node {
         return NodeReport.Running(
             role: role, state: runningState(session, document),
             upstream: session?.upstream.name.rawValue,
-            since: session?.since.wallClock ?? state.since,
+            since: session?.since.wallClock
+                ?? (isIsolated ? source.heardAt.wallClock : state.since),
             lastProgressAt: session?.lastProgressAt.wallClock,
             nextRetryAt: session?.nextRetryAt?.wallClock, attempt: session?.attempt ?? 0,
-            failingSince: session?.failingSince?.wallClock,
+            failing: session?.failing.flatMap { RunningState(rawValue: $0.state.rawValue) },
+            failingSince: session?.failing?.since.wallClock,
             generation: document?.generation, term: document?.reign.term, claim: ownClaim(document))
     }
 

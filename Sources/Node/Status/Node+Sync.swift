@@ -54,6 +54,8 @@ extension Node {
         let candidates = replicas.filter { $0.isPromotable && $0.lag != nil }
         let best = candidates.min { ($0.lag?.entries ?? .max) < ($1.lag?.entries ?? .max) }
         guard let best, let lag = best.lag else {
+            // Replicas that are silent may have all of it, or nothing.
+            guard replicas.isEmpty else { return nil }
             return SyncReport.Exposure(
                 entries: position.index.rawValue, bytes: nil, seconds: nil, candidate: nil)
         }

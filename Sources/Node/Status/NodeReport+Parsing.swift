@@ -59,6 +59,7 @@ extension NodeReport.Running {
         lastProgressAt = json["last_progress_at"]?.time
         nextRetryAt = json["next_retry_at"]?.time
         attempt = json["attempt"]?.integerValue.flatMap(Int.init(exactly:)) ?? 0
+        failing = json["failing"]?.stringValue.flatMap(RunningState.init(rawValue:))
         failingSince = json["failing_since"]?.time
         generation = json["generation"]?.unsigned.map(Generation.init(_:))
         term = json["term"]?.integerValue.flatMap(UInt32.init(exactly:))

@@ -56,7 +56,9 @@ public struct NodeReport: Equatable, Sendable {
         public var lastProgressAt: UnixMilliseconds?
         public var nextRetryAt: UnixMilliseconds?
         public var attempt: Int
-        /// Since when its link has been failing, through all tries; nil while it does not.
+        /// `stalled` or `backoff`: how its link has been failing, through all the tries in a row that brought
+        /// nothing; nil while it does not.
+        public var failing: RunningState?
         public var failingSince: UnixMilliseconds?
         public var generation: Generation?
         public var term: UInt32?
@@ -195,7 +197,7 @@ extension NodeReport.Running {
             "last_progress_at": .orNull(lastProgressAt?.rfc3339),
             "next_retry_at": .orNull(nextRetryAt?.rfc3339),
             "attempt": JSONValue(attempt),
-            "failing_since": .orNull(failingSince?.rfc3339),
+            "failing": .orNull(failing?.rawValue), "failing_since": .orNull(failingSince?.rfc3339),
             "generation": .orNull(generation?.rawValue), "term": .orNull(term),
             "claim": claim.map { claim in
                 ["upstream": .string(claim.upstream), "since": .string(claim.since.rfc3339)]

@@ -5,7 +5,7 @@ import Topology
 /// What is wrong with the cluster or under way in it, in sentences for people, the worst first; or that all
 /// is well. `GET /v1/sync` tells it, and the page shows it as it is told: these sentences are nowhere else.
 public struct Verdict: Equatable, Sendable {
-    /// Never empty. Only the first can be of the level ``Level/ok``.
+    /// Never empty. Only the first can be of the level ``Level/ok``; notes come last.
     public let items: [Item]
 
     public struct Item: Equatable, Sendable {
@@ -25,6 +25,8 @@ public struct Verdict: Equatable, Sendable {
     /// The worst first. The raw values are the words of the API.
     public enum Level: String, Comparable, Sendable {
         case bad, warn, info, ok
+        /// As somebody wanted it, or over, and worth knowing.
+        case note
 
         private var order: Int {
             switch self {
@@ -32,6 +34,7 @@ public struct Verdict: Equatable, Sendable {
             case .warn: 1
             case .info: 2
             case .ok: 3
+            case .note: 4
             }
         }
 

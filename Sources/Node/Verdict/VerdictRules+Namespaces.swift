@@ -37,21 +37,34 @@ extension VerdictRules {
         }
     }
 
-    /// What is as somebody wanted it, and worth knowing all the same.
-    var namespaceNotes: String? {
-        guard !isApart, let counts = ownReport?.namespacesInTrouble else { return nil }
-        func note(_ count: Int, _ one: String, _ many: String) -> String? {
-            guard count > 0 else { return nil }
-            return count == 1
-                ? "1 namespace \(one)." : "\(Wording.count(count)) namespaces \(many)."
-        }
-        let notes = [
-            note(counts.readOnly, "is read-only", "are read-only"),
-            note(
-                counts.nearlyUsedUp, "has nearly used up its quota",
-                "have nearly used up their quotas"),
-        ].compactMap { $0 }
-        return notes.isEmpty ? nil : notes.joined(separator: " ")
+    /// What is as somebody wanted it, or no trouble yet.
+    mutating func addNamespaceNotes() {
+        guard let counts = ownReport?.namespacesInTrouble else { return }
+        addNote(
+            "read-only", counts.readOnly, troubled.filter { $0.trouble.contains(.readOnly) },
+            one: "is read-only", lasting: "has been read-only", many: "are read-only")
+        addNote(
+            "quota-nearly-used-up", counts.nearlyUsedUp,
+            troubled.filter { !$0.trouble.isDisjoint(with: .nearlyUsedUp) },
+            one: "has nearly used up its quota", lasting: nil,
+            many: "have nearly used up their quotas")
+    }
+
+    /// `listed` are those of the `count` whose names are known here.
+    private mutating func addNote(
+        _ code: String, _ count: Int, _ listed: [NodeReport.TroubledNamespace], one: String,
+        lasting verb: String?, many: String
+    ) {
+        guard count > 0 else { return }
+        let examples = listed.isEmpty ? "" : " (\(names(listed, count)))"
+        let since = verb == nil || count > 1 ? nil : listed.first?.since
+        let text =
+            count == 1
+            ? "\(listed.first?.name ?? "1 namespace") \(since == nil ? one : verb ?? one)\(lasting(since))."
+            : "\(Wording.count(count)) namespaces \(many)\(examples)."
+        add(
+            .note, .note, code, text, namespace: listed.first?.name,
+            since: since)
     }
 
     private func names(_ items: [NodeReport.TroubledNamespace], _ count: Int) -> String {

@@ -12,6 +12,7 @@ extension Verdict {
         rules.judgeNodes()
         rules.judgeNamespaces()
         rules.judgeDrift(drift)
+        rules.addNotes()
         items = rules.ordered
     }
 }
@@ -29,7 +30,7 @@ struct VerdictRules {
     enum Rank: Int {
         case primary, writable, alarm, silentPrimary, outside, catalog, unconfirmed, link,
             connecting
-        case quota, softQuota, drift, explainedDrift, lag, fullSync
+        case quota, softQuota, claim, drift, explainedDrift, lag, notInSync, fullSync, well, note
     }
 
     init(sync: SyncReport, own: String, now: UnixMilliseconds) {
@@ -59,36 +60,51 @@ struct VerdictRules {
     /// That what is said of this node explains what differs there.
     mutating func tell(_ node: String) { told.insert(node) }
 
-    /// The worst first; that all is well, when nothing is found.
+    /// The worst first; that all is well, when there is nothing but notes.
     var ordered: [Verdict.Item] {
-        let sorted = found.enumerated().sorted { a, b in
+        var all = found
+        if !all.contains(where: { $0.item.level != .note }) { all.append((.well, nothingFound)) }
+        return all.enumerated().sorted { a, b in
             (a.element.item.level, a.element.rank.rawValue, a.offset)
                 < (b.element.item.level, b.element.rank.rawValue, b.offset)
         }
-        return sorted.isEmpty ? [nothingFound] : sorted.map(\.element.item)
+        .map(\.element.item)
     }
 
     private var nothingFound: Verdict.Item {
-        guard sync.inSync || sync.configuredReplicas == 0 else {
+        let replicas = sync.nodes.filter { $0.configured?.role == .replica }
+        let behind = replicas.filter { !isInStep($0) }
+        if let first = behind.first {
+            let why = first.lacks?.first.map { ": \(Wording.brief($0.detail))" } ?? ""
+            let more =
+                behind.count > 1
+                ? ", nor \(Wording.names(Array(behind.dropFirst().prefix(2).map(\.name)), of: behind.count - 1))"
+                : ""
             return Verdict.Item(
                 level: .warn, code: "not-in-sync",
-                text: "Not every replica is in sync yet; wait, or look at the nodes below.")
+                text: "\(first.name) is not in sync\(why)\(more). Wait, or look at it.",
+                node: first.name)
         }
         let name = sync.primary ?? own
-        let notes = namespaceNotes.map { " \($0)" } ?? ""
         guard sync.configuredReplicas > 0 else {
             return Verdict.Item(
                 level: .ok, code: "alone",
                 text:
-                    "All is well: \(name) accepts writes. It has no replica, so its data is on this one node only.\(notes)"
+                    "All is well: \(name) accepts writes. It has no replica, so its data is on this one node only."
             )
         }
         let verb = sync.configuredReplicas == 1 ? "replica is" : "replicas are"
         return Verdict.Item(
             level: .ok, code: "well",
             text:
-                "All is well: \(name) accepts writes and \(sync.inSyncReplicas) of \(sync.configuredReplicas) \(verb) in sync.\(notes)"
+                "All is well: \(name) accepts writes and \(replicas.count) of \(sync.configuredReplicas) \(verb) in sync."
         )
+    }
+
+    /// In sync, or behind by an entry that has only just been written: it is told of the next one in a moment.
+    private func isInStep(_ replica: NodeReport) -> Bool {
+        guard let lacks = replica.lacks else { return sync.inSync }
+        return lacks.allSatisfy { ["catalog-behind", "generation-behind"].contains($0.code) }
     }
 
     // MARK: - Words
@@ -113,19 +129,30 @@ struct VerdictRules {
 extension VerdictRules {
     mutating func judgeCluster() {
         if !isApart { judgePrimary() }
-        for node in sync.nodes {
-            for alarm in node.alarms {
-                if alarm.code == AlarmCode.primaryUnreachable.rawValue, told.contains(node.name) {
-                    continue
-                }
-                let isOfCatalog = alarm.code == AlarmCode.catalogDiffers.rawValue
-                let difference = isOfCatalog ? node.catalogDifferences.map { ": \($0.text)" } : nil
-                add(
-                    .alarm, .bad, alarm.code,
-                    "\(word(alarm, of: node.name))\(lasting(alarm.since)): \(Wording.humane(alarm.detail, now))\(difference ?? ""). Next: \(alarm.nextStep)",
-                    node: node.name, since: alarm.since)
-            }
+        for node in sync.nodes { for alarm in node.alarms { judge(alarm, of: node) } }
+    }
+
+    private mutating func judge(_ alarm: NodeReport.Alarm, of node: NodeReport) {
+        let name = node.name
+        var difference = ""
+        var next = alarm.nextStep
+        switch AlarmCode(rawValue: alarm.code) {
+        case .primaryUnreachable:
+            // Said already, or over, and the alarm will end in a moment.
+            if told.contains(name) || (!isOld(node) && node.running?.role == .primary) { return }
+            next = "start it again, or have a replica take over."
+        case .replicasMissing, .isolated:
+            if told.contains(name) { return }
+        case .catalogDiffers:
+            difference = node.catalogDifferences.map { ": \($0.text)" } ?? ""
+            next = "resync \(name)."
+        case .historyDamaged: next = "resync \(name)."
+        case .positionNotRetained, nil: break
         }
+        add(
+            .alarm, .bad, alarm.code,
+            "\(word(alarm, of: name))\(lasting(alarm.since)): \(Wording.humane(alarm.detail, now))\(difference). Next: \(next)",
+            node: name, since: alarm.since)
     }
 
     private mutating func judgePrimary() {
@@ -152,26 +179,54 @@ extension VerdictRules {
                 node: name, since: primary?.observedAt)
         }
         let since = primary.running?.since
-        if primary.running?.role == .undecided {
+        switch (primary.running?.role, primary.running?.state) {
+        case (.undecided, _):
             let error = primary.lastError.map { ": \(Wording.brief($0.text))" } ?? ""
             add(
                 .writable, .warn, "undecided",
                 "\(name) asks the other nodes whether another one reigns\(lasting(since))\(error); nothing can be written until then.",
                 node: name, since: since)
-        } else if primary.running?.state == .handingOver {
+        case (.primary, .handingOver):
             add(
-                .writable, .warn, "handing-over",
+                .writable, .info, "handing-over",
                 "\(name) is handing over to another node; writes wait until it is done.",
                 node: name, since: since)
-        } else {
-            let why =
-                sync.writeObstacles.first?.detail
-                ?? primary.lastError.map { Wording.brief($0.text) }
-                ?? "look at its disk and its replicas"
+        case (.replica, .streaming), (.replica, .connecting):
+            let isLate = since.map { Wording.secondsSince($0, now) > 10 } ?? false
+            tell(name)
             add(
+                .writable, isLate ? .bad : .info, "taking-over",
+                "\(name) is taking over as primary\(lasting(since)); writes wait until it has.",
+                node: name, since: since)
+        default:
+            judgeObstacle(of: primary)
+        }
+    }
+
+    /// The primary reigns, and still no write would be answered with success.
+    private mutating func judgeObstacle(of primary: NodeReport) {
+        let name = primary.name
+        let obstacle = sync.writeObstacles.first
+        let alarm = primary.alarms.first { $0.code == obstacle?.code }
+        guard let obstacle, let alarm else {
+            let why =
+                obstacle?.detail ?? primary.lastError.map { Wording.brief($0.text) }
+                ?? "look at its disk and its replicas"
+            return add(
                 .writable, .bad, "not-writable",
                 "\(name) is primary but does not accept writes: \(why).", node: name)
         }
+        tell(name)
+        let missing = sync.nodes.filter {
+            $0.configured?.role == .replica && (isOld($0) || $0.running?.state != .streaming)
+        }
+        let who =
+            missing.isEmpty
+            ? "" : " (\(Wording.names(missing.prefix(3).map(\.name), of: missing.count)) missing)"
+        add(
+            .writable, .bad, obstacle.code,
+            "\(name) cannot answer writes with success\(lasting(alarm.since)): \(obstacle.detail)\(who). Next: \(alarm.nextStep).",
+            node: missing.first?.name ?? name, since: alarm.since)
     }
 
     private func word(_ alarm: NodeReport.Alarm, of node: String) -> String {
@@ -190,22 +245,26 @@ extension VerdictRules {
 // MARK: - Configured beside running
 
 extension VerdictRules {
+    /// What differs for a shorter time is a change on its way.
+    private static let driftSecondsMin = 3.0
+
     mutating func judgeDrift(_ drift: [(item: DriftItem, since: UnixMilliseconds)]) {
         for (item, since) in isApart ? [] : drift {
-            // An alarm says it already, and nothing brings it into line by itself.
-            let isAlarm = sync.nodes.contains { node in
-                node.name == item.node && node.alarms.contains { $0.code == item.kind.rawValue }
-            }
+            let seconds = Wording.secondsSince(since, now)
+            guard seconds >= VerdictRules.driftSecondsMin else { continue }
+            let node = sync.nodes.first { $0.name == item.node }
+            // An alarm says it already, and nothing brings it into line by itself; nor a claim.
+            let isAlarm = node?.alarms.contains { $0.code == item.kind.rawValue } ?? false
+            let isClaim = node?.running?.claim != nil
             // These come of themselves when a node does not answer or cannot connect.
             let isExplained = item.kind == .missingLink || item.kind == .nodeUnreachable
-            if isAlarm || (isExplained && told.contains(item.node)) { continue }
+            if isAlarm || isClaim || (isExplained && told.contains(item.node)) { continue }
             let detail = Wording.humane(Wording.brief(item.detail), now)
             let text = detail.hasPrefix(item.node) ? detail : "\(item.node): \(detail)"
-            let long = Wording.age(Wording.secondsSince(since, now))
             let action = Wording.capital(item.action)
             add(
                 isExplained ? .explainedDrift : .drift, .warn, item.kind.rawValue,
-                "For \(long), what runs has differed from what is configured: \(text). \(action).",
+                "For \(Wording.age(seconds)), what runs has differed from what is configured: \(text). \(action).",
                 node: item.node, since: since)
         }
     }

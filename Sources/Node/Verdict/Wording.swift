@@ -1,4 +1,5 @@
 package import Platform
+package import Topology
 
 /// Figures in sentences for people; as in words.js. Pure.
 package enum Wording {
@@ -47,6 +48,10 @@ package enum Wording {
     /// "12", "0.4", "1,204".
     package static func perSecond(_ value: Double) -> String {
         if value == 0 { return "0" }
+        if value < 0.1 {
+            let hundredths = Int((value * 100).rounded())
+            return hundredths < 10 ? "0.0\(hundredths)" : "0.1"
+        }
         return value < 10
             ? decimal(value, places: 1) : count(Int(min(value, 1e15).rounded()))
     }
@@ -63,6 +68,23 @@ package enum Wording {
     /// " for 40 s", or "" if nobody knows since when.
     package static func lasting(_ time: UnixMilliseconds?, _ now: UnixMilliseconds) -> String {
         time.map { " for \(age(secondsSince($0, now)))" } ?? ""
+    }
+
+    /// A state as a person calls it; as STATES in words.js.
+    package static func word(_ state: RunningState) -> String {
+        switch state {
+        case .serving: "serving"
+        case .unconfirmed: "hears no replica"
+        case .handingOver: "handing over"
+        case .connecting: "connecting"
+        case .handshake: "handshake"
+        case .fullSync: "full sync"
+        case .streaming: "streaming"
+        case .backoff: "cannot connect"
+        case .stalled: "stalled"
+        case .detached: "detached"
+        case .fenced: "fenced"
+        }
     }
 
     /// As part of a sentence: without its full stop, and not longer than a person reads.

@@ -35,8 +35,9 @@ public struct ReplicaMachine: Sendable {
     private var lastHeardAt: MonotonicTime
     /// Failures in a row: since the link last worked for a while, or brought anything.
     public private(set) var attempt = 0
-    /// When anything was last heard before the first of them.
+    /// When anything was last heard before the first of them, and how the last one ended.
     private var firstFailureAt: MonotonicTime?
+    private var failedAs = ReplicaStateWord.backoff
     /// Something was applied or fetched since the last failure.
     private var hasBrought = false
     public private(set) var lastError: LinkError?
@@ -56,8 +57,11 @@ public struct ReplicaMachine: Sendable {
     /// Where the origin is, when it is the upstream itself.
     private var originIndex = LogIndex.zero
 
-    /// Since when the link has been failing, through all its tries; nil while it does not.
-    public var failingSince: MonotonicTime? { attempt > 0 ? firstFailureAt : nil }
+    /// How and since when the link has been failing, through all its tries; nil once it brings anything.
+    public var failing: ReplicaStatus.Failing? {
+        guard attempt > 0, !hasBrought, let firstFailureAt else { return nil }
+        return ReplicaStatus.Failing(state: failedAs, since: firstFailureAt)
+    }
 
     public static let connectMax = Duration.seconds(3)
     /// A heartbeat is due every second.
@@ -379,6 +383,7 @@ extension ReplicaMachine {
         if hasBrought, failure.isOfTheWay { attempt = 0 }
         hasBrought = false
         if attempt == 0 { firstFailureAt = lastHeardAt }
+        failedAs = failure.isSilence ? .stalled : .backoff
         attempt += 1
         let error = failure.error(at: now)
         lastError = error

@@ -100,7 +100,7 @@ public final class ReplicaSession: Sendable {
             return ReplicaStatus(
                 id: id, upstream: upstream, state: machine.state.word, since: machine.since,
                 lastProgressAt: machine.lastProgressAt, attempt: machine.attempt,
-                failingSince: machine.failingSince, nextRetryAt: nextRetryAt,
+                failing: machine.failing, nextRetryAt: nextRetryAt,
                 lastError: machine.lastError,
                 fullSync: control.progress, origin: control.origin, received: control.received,
                 told: control.told)

@@ -14,8 +14,8 @@ public struct ReplicaStatus: Sendable {
     public var lastProgressAt: MonotonicTime
     /// Failures in a row.
     public var attempt: Int
-    /// Since when nothing was heard but failures; nil without any.
-    public var failingSince: MonotonicTime?
+    /// Through all the tries in a row that brought nothing.
+    public var failing: Failing?
     public var nextRetryAt: MonotonicTime?
     /// Kept until the session streams again for a while, so that it can be read.
     public var lastError: LinkError?
@@ -25,6 +25,19 @@ public struct ReplicaStatus: Sendable {
     public var received: LogIndex?
     /// What the upstream said of the topology when it refused this node.
     public var told: PeerVersion?
+
+    /// A link that fails, tries again and waits in turn, as one state.
+    public struct Failing: Equatable, Sendable {
+        /// `stalled` or `backoff`, by the last failure.
+        public var state: ReplicaStateWord
+        /// When anything was last heard before the first failure.
+        public var since: MonotonicTime
+
+        public init(state: ReplicaStateWord, since: MonotonicTime) {
+            self.state = state
+            self.since = since
+        }
+    }
 }
 
 /// What went wrong with a link, in one sentence, when.

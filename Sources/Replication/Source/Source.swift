@@ -21,7 +21,7 @@ public final class Source: Sendable {
     /// damaged. A full sync helps, for the state has what the log lacks.
     private let unreadableThrough = Monitor<LogIndex?>(nil)
     /// When a follower last said how far it is, in nanoseconds of the monotonic clock.
-    private let heardAt = Atomic<Int64>(MonotonicTime.now().nanoseconds)
+    private let reportedAt = Atomic<Int64>(MonotonicTime.now().nanoseconds)
     /// The highest index that somebody waits for; read by every feed.
     let wantedIndex = Atomic<UInt64>(0)
 
@@ -159,7 +159,7 @@ public final class Source: Sendable {
 
     private func note(_ report: AckReport, of replica: NodeNumber) -> Result<Void, FeedRefusal> {
         let now = MonotonicTime.now()
-        heardAt.store(now.nanoseconds, ordering: .relaxed)
+        reportedAt.store(now.nanoseconds, ordering: .relaxed)
         let isServing = report.state == ReplicaStateWord.streaming.rawValue
         let feed = table.withLock { table -> Feed? in
             table.note(report, at: now) ? table[replica]?.feed : nil
@@ -289,10 +289,13 @@ public final class Source: Sendable {
 
     // MARK: - What is known
 
-    /// How long no follower has said how far it is.
-    public var unheardFor: Duration {
-        MonotonicTime.now() - MonotonicTime(nanoseconds: heardAt.load(ordering: .relaxed))
+    /// When a follower last said how far it is; when there was none, since the start.
+    public var heardAt: MonotonicTime {
+        MonotonicTime(nanoseconds: reportedAt.load(ordering: .relaxed))
     }
+
+    /// How long no follower has said how far it is.
+    public var unheardFor: Duration { .now() - heardAt }
 
     /// Every link that runs here, by replica.
     public func links() -> [LinkStatus] {
