@@ -16,6 +16,8 @@ struct Reclaim: Sendable {
     var isStopped = false
     /// The ranges that an earlier process has left were added.
     var isSeeded = false
+    /// Looking at ten thousand leftovers takes a while: they are left alone for some time after each look.
+    var restsUntil = MonotonicTime.now()
 }
 
 /// A flush is one entry and answers at once; this gives its space back to the disk, in the background.
@@ -34,6 +36,7 @@ extension Engine {
     /// Gives back what there is to give. Blocks for as long as that takes, or until
     /// ``stopReclaiming()``. One thread at a time.
     public func reclaimSpace() throws(EngineError) {
+        if isResting { return }
         seedDeadRanges()
         for range in reclaim.withLock({ $0.ranges.all }) {
             if reclaim.withLock({ $0.isStopped }) { return }
@@ -56,14 +59,29 @@ extension Engine {
 
     /// Looks at how much is left, for ``reclaimStatus``. Quick, also while space is given back.
     public func measureReclaim() throws(EngineError) {
+        if isResting { return }
+        let start = MonotonicTime.now()
         seedDeadRanges()
         var pending: UInt64 = 0
-        for range in reclaim.withLock({ $0.ranges.all }) {
+        let ranges = reclaim.withLock { $0.ranges.all }
+        for range in ranges {
             let bytes = try bytes(of: range)
             if bytes >= Engine.reclaimBytesMin { pending += bytes }
         }
-        reclaim.withLock { $0.status.pendingBytes = pending }
+        let now = MonotonicTime.now()
+        reclaim.withLock { reclaim in
+            reclaim.status.pendingBytes = pending
+            let rest = ranges.count > Engine.rangesQuick ? Engine.restPerLook : 0
+            reclaim.restsUntil = now + (now - start) * rest
+        }
     }
+
+    /// A look at so many costs nothing worth sparing.
+    private static let rangesQuick = 64
+    /// So many times what a look took: one part in a hundred of a processor's time.
+    private static let restPerLook = 100.0
+
+    private var isResting: Bool { reclaim.withLock { $0.restsUntil > .now() } }
 
     /// Ends ``reclaimSpace()`` soon, for good: what is left is found by the next process.
     public func stopReclaiming() {

@@ -34,13 +34,18 @@ public final class NamespaceView: Sendable {
 
     /// A walk over the keys that begin with `prefix`, in order of their bytes, from after `key` on.
     public func walk(prefix: [UInt8], after key: [UInt8]?) -> NamespaceWalk {
+        NamespaceWalk(self, iterator(prefix: prefix, after: key))
+    }
+
+    /// Never past the end of the namespace's epoch.
+    func iterator(prefix: [UInt8], after key: [UInt8]?) -> DatabaseIterator {
         let lower = Key.data(namespace.id, epoch: namespace.epoch, prefix)
         let iterator = snapshot.iterator(from: lower, to: Key.end(ofPrefix: lower))
         if let key {
             // The first key above `key` is `key` with a zero byte behind it.
             iterator.seek(Key.data(namespace.id, epoch: namespace.epoch, key) + [0])
         }
-        return NamespaceWalk(self, iterator)
+        return iterator
     }
 
     fileprivate func visible(_ bytes: [UInt8]) throws(EngineError) -> StoredValue? {

@@ -24,16 +24,18 @@ extension Engine {
 }
 
 extension Namespace {
-    /// - Returns: Which soft quotas were exceeded before and are now, when that differs.
+    /// - Returns: Which soft quotas were told of as exceeded before and are now, when that differs.
     @discardableResult
     func noteTrouble(at time: UnixMilliseconds?) -> (before: SoftQuotas, after: SoftQuotas)? {
-        let before = trouble
+        let before = usage.troubleSince
         // Nearly all namespaces have no limit, and this is asked with every write.
-        if before.isEmpty, !record.isLimited { return nil }
-        let after = NamespaceTrouble.of(record, currentUsage, before: before)
-        guard before != after else { return nil }
-        usage.set(after, since: after.isEmpty ? nil : time)
-        guard before.softQuotas != after.softQuotas else { return nil }
-        return (before.softQuotas, after.softQuotas)
+        if before.trouble.isEmpty, before.told.isEmpty, !record.isLimited { return nil }
+        let used = currentUsage
+        let after = NamespaceTrouble.of(record, used)
+        let told = SoftQuotas.exceeded(by: used, of: record, before: before.told)
+        guard before.trouble != after || before.told != told else { return nil }
+        let since = before.trouble == after ? before.since : after.isEmpty ? nil : time
+        usage.set(after, since: since, told: told)
+        return before.told == told ? nil : (before.told, told)
     }
 }

@@ -20,6 +20,7 @@ final class Transaction {
     private var stage = Stage.arrived
     private var body: [UInt8] = []
     private var bodyBytesReserved = 0
+    private var answerBytesReserved = 0
     private var stream: StreamHandle?
     /// Answered while the client may still be sending.
     private var endsEarly = false
@@ -217,6 +218,11 @@ final class Transaction {
     }
 
     private func send(_ response: Response, for head: RequestHead, on mhd: MHDConnection) -> Bool {
+        // What was done is never answered with anything else.
+        guard reserve(for: response) || head.method != .get else {
+            response.discard()
+            return send(refusals.busy(head), early: false, on: mhd)
+        }
         if case .unreadableFile = queue(response, on: mhd) {
             return send(refusals.unreadable(head), early: false, on: mhd)
         }
@@ -229,6 +235,19 @@ final class Transaction {
         _ = queue(response, on: mhd)
         return isQueued
     }
+
+    /// A client that does not read has its answer kept for it: not any number of large ones.
+    private func reserve(for response: Response) -> Bool {
+        guard case .bytes(let bytes) = response.body, !response.isBodiless,
+            bytes.count > Transaction.smallAnswerBytes
+        else { return true }
+        guard listening.reserve(answerBytes: bytes.count) else { return false }
+        answerBytesReserved = bytes.count
+        return true
+    }
+
+    /// Smaller ones do not count: connections are limited, too.
+    private static let smallAnswerBytes = 16 << 10
 
     private var isQueued: Bool {
         if case .answered = stage { true } else { false }
@@ -260,6 +279,8 @@ final class Transaction {
         connection.setWaiter(nil)
         stream?.finish()
         releaseBody()
+        if answerBytesReserved > 0 { listening.release(answerBytes: answerBytesReserved) }
+        answerBytesReserved = 0
         if endsEarly { listening.lingering.adopt(connection) }
         connection.enter(.awaitingHeader(since: .now(), isFirst: false))
         listening.requestEnded()

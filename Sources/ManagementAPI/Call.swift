@@ -116,7 +116,7 @@ struct Call: Sendable {
             keep(change, by: key, needsSpace: needsSpace, acks: acks, refused: refused, answer)
             return .later
         }
-        node.submit(change, needsSpace: needsSpace, acks: acks) { result in
+        submit(change, needsSpace: needsSpace, acks: acks) { result in
             switch result {
             case .failure(let failure):
                 respond(refused(failure))
@@ -127,6 +127,41 @@ struct Call: Sendable {
         }
         return .later
     }
+
+    /// What a quota refuses is tried once more, after values of the namespace that have expired, and nobody
+    /// sees any more, are gone: among many that expire at once their turn may be a minute away.
+    private func submit<C: Change>(
+        _ change: C, needsSpace: Bool, acks: AckDemand?,
+        _ completion: @escaping @Sendable (Result<Committed<C.Answer>, ChangeFailure>) -> Void
+    ) {
+        node.submit(change, needsSpace: needsSpace, acks: acks) { result in
+            guard case .failure(.refused(.quotaExceeded)) = result else {
+                return completion(result)
+            }
+            let isTaken = api.reading.run {
+                guard makeRoom() else { return completion(result) }
+                node.submit(change, needsSpace: needsSpace, acks: acks, completion: completion)
+            }
+            if !isTaken { completion(result) }
+        }
+    }
+
+    /// Removes what has expired of the path's namespace, some of it. Blocks. False when there was nothing.
+    private func makeRoom() -> Bool {
+        guard let view = try? namespaceView(),
+            let lines = try? view.expiredLines(
+                countMax: ExpireKeys.countMax, lookMax: Call.roomLookMax), !lines.isEmpty
+        else { return false }
+        let outcome = Monitor<Bool?>(nil)
+        node.submit(ExpireKeys(lines), needsSpace: false) { result in
+            let isDone = if case .success = result { true } else { false }
+            outcome.update { $0 = isDone }
+        }
+        return outcome.wait(until: .now() + Call.roomPatience) { $0 } ?? false
+    }
+
+    private static let roomLookMax = 20_000
+    private static let roomPatience: Duration = .seconds(5)
 
     /// The problem of a change that failed; for a node that is not primary, where to send it.
     func problem(_ failure: ChangeFailure) -> Problem {

@@ -30,10 +30,10 @@ public final class ManagementAPI: Sendable {
     /// Reads of many keys.
     let reading = Errands("api-reading", threadsMax: 4, waitingMax: 256)
     /// One thread each, for as long as it takes.
-    let exporting = Errands("api-export", threadsMax: 8, waitingMax: 0)
-    let exportSlots = TransferSlots(totalMax: 8, perNamespaceMax: 3)
-    let importing = Errands("api-import", threadsMax: 8, waitingMax: 0)
-    let importSlots = TransferSlots(totalMax: 8, perNamespaceMax: 3)
+    let exporting = Errands("api-export", threadsMax: 32, waitingMax: 0)
+    let exportSlots = TransferSlots(totalMax: 32, perNamespaceMax: 3)
+    let importing = Errands("api-import", threadsMax: 32, waitingMax: 0)
+    let importSlots = TransferSlots(totalMax: 32, perNamespaceMax: 3)
     let imports = ImportRuns()
     /// For each of the router's routes, and one for paths that there are not.
     let counters: [RouteCounters]
@@ -311,7 +311,9 @@ public final class ManagementAPI: Sendable {
                     .tooLarge("The body may have at most \(bytesMax) bytes.", limitBytes: bytesMax),
                     head)
             },
-            busy: { answer(.busy("Too many bodies are on their way. Try again."), $0) },
+            busy: {
+                answer(.busy("Too many large bodies and answers are on their way. Try again."), $0)
+            },
             stopping: { head in
                 let isRead = head.method == .get || head.method == .head
                 return answer(isRead ? .stopping : .outcomeUnknown, head)

@@ -14,4 +14,14 @@ public enum ProcessMemory {
         let cores = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         shim_limit_malloc_arenas(Int32(clamping: max(2, arenasPerCore * cores)))
     }
+
+    /// Gives memory back that was freed and that the C library keeps, when that is more than `idleBytesMax`:
+    /// after a burst of long keys it can be several times what is in use. Other threads' allocations may wait
+    /// for some milliseconds meanwhile.
+    public static func giveBack(idleBytesMax: UInt64) {
+        guard let resident = ProcessUsage.residentBytesNow else { return }
+        let inUse = UInt64(shim_malloc_bytes_in_use())
+        guard resident > inUse, resident - inUse > idleBytesMax else { return }
+        shim_malloc_trim()
+    }
 }

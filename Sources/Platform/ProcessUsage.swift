@@ -30,6 +30,16 @@ public struct ProcessUsage: Sendable {
         return usage
     }
 
+    /// Nil where the system does not say.
+    static var residentBytesNow: UInt64? {
+        guard let file = try? File("/proc/self/statm", .read),
+            let bytes = try? file.read(at: 0, count: 128)
+        else { return nil }
+        let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+        guard fields.count > 1, let pages = UInt64(fields[1]) else { return nil }
+        return pages * UInt64(sysconf(Int32(_SC_PAGESIZE)))
+    }
+
     private static func seconds(_ time: timeval) -> Double {
         Double(time.tv_sec) + Double(time.tv_usec) / 1e6
     }

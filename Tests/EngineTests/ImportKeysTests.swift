@@ -19,7 +19,7 @@ import Testing
         _ lines: [(String, String)], replaces: Bool = true, stops: Bool = false
     ) throws -> [String] {
         let change = ImportKeys(
-            namespace: "a",
+            namespace: try engine.namespace("a").record.id, name: "a",
             lines: lines.map { ImportedKey(key: bytes($0.0), value: bytes($0.1)) },
             replaces: replaces, stopsAtRefusal: stops)
         return try committer.done(change).map {
@@ -69,10 +69,39 @@ import Testing
             ImportedKey(key: bytes("later"), value: [], expiry: later),
         ]
         let done = try committer.done(
-            ImportKeys(namespace: "a", lines: lines, replaces: true, stopsAtRefusal: true))
+            ImportKeys(
+                namespace: engine.namespace("a").record.id, name: "a", lines: lines, replaces: true,
+                stopsAtRefusal: true))
         #expect(done.first == .expired)
         #expect(try engine.contents("a").map(\.value.expiry) == [later])
         #expect(try engine.namespace("a").currentUsage.keys == 1)
+    }
+
+    @Test
+    func `an import goes on in the namespace that it began in, whatever has that name by now`()
+        throws
+    {
+        defer { committer.stop(until: soon) }
+        let id = try engine.namespace("a").record.id
+        func load(_ key: String) throws -> [ImportOutcome] {
+            try committer.done(
+                ImportKeys(
+                    namespace: id, name: "a", lines: [ImportedKey(key: bytes(key), value: [1])],
+                    replaces: true, stopsAtRefusal: true))
+        }
+        _ = try load("k1")
+        var rename = UpdateNamespace(name: "a")
+        rename.newName = .set("old")
+        try committer.done(rename)
+        try committer.create("a")
+        _ = try load("k2")
+        #expect(try engine.contents("old").map(\.key) == [bytes("k1"), bytes("k2")])
+        #expect(try engine.contents("a").isEmpty)
+        try committer.done(DeleteNamespace(name: "old"))
+        let late = ImportKeys(
+            namespace: id, name: "a", lines: [ImportedKey(key: [1], value: [1])], replaces: true,
+            stopsAtRefusal: true)
+        #expect(committer.refusal(late) == .namespaceNotFound("a"))
     }
 
     @Test func `a view stays as it was, whatever is written, flushed and deleted`() throws {

@@ -59,8 +59,9 @@ enum Step: Sendable {
                 value: random.bytes(Int.random(in: 0...30, using: &random)),
                 expiry: randomLifetime(&random).map { now.advanced(by: $0) })
         }
+        // Whose it is, is known when it is sent.
         return ImportKeys(
-            namespace: name, lines: lines, replaces: Bool.random(using: &random),
+            namespace: .none, name: name, lines: lines, replaces: Bool.random(using: &random),
             stopsAtRefusal: Bool.random(using: &random))
     }
 
@@ -157,6 +158,20 @@ enum Step: Sendable {
             submit(change) { .namespace($0.id) }
         }
     }
+}
+
+extension Step {
+    /// An import goes to the namespace that has its name now, whatever that is called when it is decided.
+    func aimed(by catalog: Catalog) -> Step {
+        guard case .load(var change) = self else { return self }
+        change.namespace = catalog.namespace(named: change.name)?.record.id ?? .none
+        return .load(change)
+    }
+}
+
+extension NamespaceID {
+    /// Nobody has it.
+    static let none = NamespaceID(rawValue: .max)
 }
 
 /// What the engine answered.
@@ -293,8 +308,11 @@ struct Model {
     private mutating func load(
         _ change: ImportKeys, at time: UnixMilliseconds, _ outcome: Outcome
     ) throws(Refusal) -> [ImportOutcome] {
-        var space = try space(change.namespace)
-        if space.isReadOnly { throw .namespaceReadOnly(change.namespace) }
+        guard let (name, found) = spaces.first(where: { $0.value.id == change.namespace }) else {
+            throw .namespaceNotFound(change.name)
+        }
+        var space = found
+        if space.isReadOnly { throw .namespaceReadOnly(name) }
         var results: [ImportOutcome] = []
         for line in change.lines {
             if case .refused? = results.last, change.stopsAtRefusal {
@@ -333,7 +351,7 @@ struct Model {
                 results.append(isThere ? .replaced(version) : .created(version))
             }
         }
-        spaces[change.namespace] = space
+        spaces[name] = space
         return results
     }
 

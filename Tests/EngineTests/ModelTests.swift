@@ -116,8 +116,8 @@ import Testing
                     let lines = try? engine.dueLines(ExpiryCursor(), countMax: 20)
                     step = .expire(lines ?? [])
                 }
-                let taken = step
-                step.submit(to: committer) { outcome in
+                let taken = step.aimed(by: engine.state.catalog)
+                taken.submit(to: committer) { outcome in
                     run.update { run in
                         run.underway -= 1
                         run.time = max(run.time, clock.now)

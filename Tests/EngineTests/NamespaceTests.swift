@@ -29,8 +29,8 @@ import Testing
         func create(_ names: NamespaceName...) -> CreateNamespaces {
             CreateNamespaces(names.map { NamespaceSeed(name: $0) })
         }
-        #expect(committer.refusal(create("a", "b")) == .namespaceExists("b"))
-        #expect(committer.refusal(create("c", "c")) == .namespaceExists("c"))
+        #expect(committer.refusal(create("a", "b")) == .namespacesExist([1: "b"]))
+        #expect(committer.refusal(create("c", "c")) == .namespacesExist([1: "c"]))
         #expect(engine.state.catalog.namespaceCount == 2)
         committer.stop(until: soon)
     }

@@ -10,7 +10,7 @@ import Testing
         var record = NamespaceRecord(
             id: NamespaceID(rawValue: 2), name: "a", createdAt: UnixMilliseconds(rawValue: 1))
         change(&record)
-        return NamespaceTrouble.of(record, Usage(keys: keys, bytes: bytes), before: [])
+        return NamespaceTrouble.of(record, Usage(keys: keys, bytes: bytes))
     }
 
     @Test

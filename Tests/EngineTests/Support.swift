@@ -165,15 +165,16 @@ extension Engine {
         let namespace = try namespace(name)
         var found: [(key: [UInt8], value: StoredValue)] = []
         while true {
-            let keys = try keys(
-                in: namespace, prefix: [], after: found.last?.key, countMax: page)
-            for listing in keys {
+            let view = try self.view(of: namespace.record.id)
+            let keys = try #require(view).keys(
+                prefix: [], after: found.last?.key, .init(countMax: page, hiddenMax: .max))
+            for listing in keys.items {
                 let value = try #require(try value(of: listing.key, in: namespace))
                 #expect(listing.head.version == value.version)
                 #expect(listing.head.bytes == value.bytes.count)
                 found.append((listing.key, value))
             }
-            if keys.count < page { return found }
+            if keys.next == nil { return found }
         }
     }
 

@@ -129,7 +129,9 @@ import Testing
         #expect(found.allSatisfy { $0.key == $0.value.bytes })
         let namespace = try engine.namespace(.default)
         func list(_ prefix: [UInt8], after: [UInt8]? = nil) throws -> [[UInt8]] {
-            try engine.keys(in: namespace, prefix: prefix, after: after, countMax: 100).map(\.key)
+            let view = try #require(try engine.view(of: namespace.record.id))
+            return try view.keys(prefix: prefix, after: after, .init(countMax: 100)).items
+                .map(\.key)
         }
         #expect(try list(bytes("a")) == [bytes("a"), bytes("a/b"), bytes("ab")])
         #expect(try list(bytes("a"), after: bytes("a")) == [bytes("a/b"), bytes("ab")])
@@ -137,6 +139,40 @@ import Testing
         #expect(try list(bytes("a"), after: bytes("b")) == [])
         #expect(try list([255]).count == 4)
         #expect(try list([255, 255], after: [255, 255]).count == 2)
+        committer.stop(until: soon)
+    }
+
+    @Test func `a page ends where it would cost too much, and the next goes on there`() throws {
+        let directory = try TestDirectory()
+        let clock = TestClock()
+        var options = EngineOptions.test()
+        options.wallClock = { clock.now }
+        let (engine, committer) = try Engine.found(in: directory.incarnation, options: options)
+        let writes = (0..<30).map { number in
+            KeyWrite.put(
+                key: bytes("k\(100 + number)"), value: bytes("v"),
+                lifetime: number.isMultiple(of: 10) ? nil : .seconds(1))
+        }
+        try committer.done(WriteKeys(namespace: .default, writes: writes))
+        clock.move(by: 10)
+        try committer.done(Barrier())
+        func walk(_ limits: KeyPage.Limits) throws -> [[String]] {
+            let view = try #require(try engine.view(of: .default))
+            var pages: [[String]] = []
+            var after: [UInt8]?
+            repeat {
+                let page = try view.keys(prefix: bytes("k"), after: after, limits)
+                pages.append(page.items.map { String(decoding: $0.key, as: UTF8.self) })
+                after = page.next
+            } while after != nil
+            return pages
+        }
+        // Of thirty values twenty-seven have expired and are still there.
+        #expect(try walk(.init(countMax: 2)) == [["k100", "k110"], ["k120"]])
+        #expect(try walk(.init(countMax: 9, bytesMax: 1)) == [["k100"], ["k110"], ["k120"], []])
+        let pages = try walk(.init(countMax: 9, hiddenMax: 5))
+        #expect(pages.flatMap(\.self) == ["k100", "k110", "k120"])
+        #expect(pages.count == 6)
         committer.stop(until: soon)
     }
 
@@ -148,13 +184,17 @@ import Testing
             try committer.put(name, "k", name.rawValue)
         }
         let old = try engine.namespace("a")
+        let before = try #require(try engine.view(of: old.record.id))
         try committer.done(FlushNamespace(name: "a"))
         #expect(try engine.contents("a").isEmpty)
         #expect(try engine.value(of: key, in: old) == nil)
         try committer.put("a", "k2", "x")
         #expect(try engine.contents("a").map(\.key) == [bytes("k2")])
         #expect(try engine.contents("b").map(\.key) == [bytes("k")])
-        #expect(try engine.keys(in: old, prefix: [], after: nil, countMax: 10).isEmpty)
+        // A view is as of its own position.
+        let page = try before.keys(prefix: [], after: nil, .init(countMax: 10))
+        #expect(page.items.map(\.key) == [bytes("k")])
+        #expect(page.next == nil)
         committer.stop(until: soon)
     }
 

@@ -38,6 +38,7 @@ import Testing
     @Test(arguments: [
         (Refusal.namespaceNotFound(name), 404, "not-found"),
         (.namespaceExists(name), 409, "already-exists"),
+        (.namespacesExist([3: name]), 409, "already-exists"),
         (.namespaceIsPermanent(name), 409, "namespace-is-permanent"),
         (.namespaceReadOnly(name), 403, "read-only"), (.keyNotFound, 404, "not-found"),
         (.checkFailed(operation: 3, current: nil), 412, "precondition-failed"),

@@ -55,7 +55,7 @@ import Topology
             ])
         #expect(
             nodes(node(), node(.replica, .stalled)) == [
-                "node state n2: n2 is stalled now; it was streaming."
+                "node state n2: n2: stalled now, streaming before."
             ])
     }
 
@@ -63,12 +63,12 @@ import Topology
         let running = node(.replica, .fullSync, fullSync: "requested")
         #expect(
             nodes(node(), running) == [
-                "node state n2: n2 is full_sync now; it was streaming.",
+                "node state n2: n2: full sync now, streaming before.",
                 "link full-sync-begun n2: n2 begins a full sync from n1: requested.",
             ])
         #expect(
             nodes(running, node(fullSyncs: 2)) == [
-                "node state n2: n2 is streaming now; it was full_sync.",
+                "node state n2: n2: streaming now, full sync before.",
                 "link full-sync-finished n2: n2 has finished a full sync (empty) of 17 bytes.",
             ])
         #expect(nodes(node(nil, fullSyncs: nil), node(nil, fullSyncs: 7)) == [], "heard of late")

@@ -393,7 +393,8 @@ import Topology
         #expect(
             found.items.map(\.text) == [
                 "All is well: n1 accepts writes and 1 of 1 replica is in sync.",
-                "shop has been read-only for 5 s.", "2 namespaces have nearly used up their quotas.",
+                "shop has been read-only for 5 s.",
+                "2 namespaces have nearly used up their quotas.",
             ])
         #expect(found.items.map(\.level) == [.ok, .note, .note])
         // Nor are they gone when something is wrong.

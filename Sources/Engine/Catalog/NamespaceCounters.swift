@@ -11,7 +11,8 @@ struct NamespaceCounters: ~Copyable, Sendable {
     fileprivate let bytes = Atomic<UInt64>(0)
     /// 0: never.
     fileprivate let lastWrite = Atomic<UInt64>(0)
-    /// The trouble in the lowest byte; above it since when, in milliseconds since 1970, 0 if nobody knows.
+    /// The trouble in the lowest byte; in the next one the soft quotas that were told of as exceeded; above
+    /// since when the trouble is what it is, in milliseconds since 1970, 0 if nobody knows.
     fileprivate let trouble = Atomic<UInt64>(0)
     let reads = Atomic<UInt64>(0)
     let writes = Atomic<UInt64>(0)
@@ -71,17 +72,19 @@ struct NamespaceUsage: Sendable {
     var trouble: NamespaceTrouble { troubleSince.trouble }
 
     /// With when it came to be what it is; nil: before this node started, or came to its state.
-    var troubleSince: (trouble: NamespaceTrouble, since: UnixMilliseconds?) {
+    var troubleSince: (trouble: NamespaceTrouble, since: UnixMilliseconds?, told: SoftQuotas) {
         let word = chunk.counters[place].trouble.load(ordering: .relaxed)
         return (
             NamespaceTrouble(rawValue: UInt8(truncatingIfNeeded: word)),
-            word >> 8 == 0 ? nil : UnixMilliseconds(rawValue: word >> 8)
+            word >> 16 == 0 ? nil : UnixMilliseconds(rawValue: word >> 16),
+            SoftQuotas(rawValue: UInt8(truncatingIfNeeded: word >> 8))
         )
     }
 
-    func set(_ trouble: NamespaceTrouble, since: UnixMilliseconds?) {
+    func set(_ trouble: NamespaceTrouble, since: UnixMilliseconds?, told: SoftQuotas) {
+        let bits = UInt64(told.rawValue) << 8 | UInt64(trouble.rawValue)
         chunk.counters[place].trouble.store(
-            (since?.rawValue ?? 0) << 8 | UInt64(trouble.rawValue), ordering: .relaxed)
+            (since?.rawValue ?? 0) << 16 | bits, ordering: .relaxed)
     }
 
     var traffic: NamespaceTraffic { NamespaceTraffic(chunk, place: place) }

@@ -53,12 +53,10 @@ public struct NamespaceTrouble: OptionSet, Hashable, Sendable {
     /// refused.
     private static let fullBytesPart: UInt64 = 200
 
-    /// Of a namespace with this record that holds this. What was exceeded `before` still is until use
-    /// has fallen back (``SoftQuotas``). Pure.
-    static func of(
-        _ record: NamespaceRecord, _ usage: Usage, before: NamespaceTrouble
-    ) -> NamespaceTrouble {
-        let soft = SoftQuotas.exceeded(by: usage, of: record, before: before.softQuotas)
+    /// Of a namespace with this record that holds this: nothing else, so that it is the same on every node.
+    /// Pure.
+    static func of(_ record: NamespaceRecord, _ usage: Usage) -> NamespaceTrouble {
+        let soft = SoftQuotas.exceeded(by: usage, of: record, before: [])
         var found = NamespaceTrouble(rawValue: soft.rawValue)
         if record.isReadOnly { found.insert(.readOnly) }
         if let quota = record.quotaKeys {

@@ -43,10 +43,15 @@ public struct CreateNamespaces: Change {
             throw .limitReached("\(CreateNamespaces.countMax) namespaces in one change")
         }
         var seen: Set<NamespaceName> = []
-        for seed in seeds {
-            guard section.catalog.namespace(named: seed.name) == nil,
-                seen.insert(seed.name).inserted
-            else { throw .namespaceExists(seed.name) }
+        var there: [Int: NamespaceName] = [:]
+        for (place, seed) in seeds.enumerated()
+        where section.catalog.namespace(named: seed.name) != nil
+            || !seen.insert(seed.name).inserted
+        {
+            there[place] = seed.name
+        }
+        if let first = there.first {
+            throw seeds.count == 1 ? .namespaceExists(first.value) : .namespacesExist(there)
         }
         guard section.catalog.nextNumber(.namespaceID) + UInt64(seeds.count) < UInt64(UInt32.max)
         else { throw .limitReached("namespace ids") }

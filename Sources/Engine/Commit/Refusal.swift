@@ -6,6 +6,8 @@ public import Topology
 public enum Refusal: Error, Equatable, Sendable {
     case namespaceNotFound(NamespaceName)
     case namespaceExists(NamespaceName)
+    /// Of a list, those at these places.
+    case namespacesExist([Int: NamespaceName])
     /// `default` always exists.
     case namespaceIsPermanent(NamespaceName)
     case namespaceReadOnly(NamespaceName)

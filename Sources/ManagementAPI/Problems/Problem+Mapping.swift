@@ -16,6 +16,17 @@ extension Problem {
             self = .notFound("There is no namespace \(name).")
         case .namespaceExists(let name):
             self = .conflict("already-exists", "There is a namespace \(name) already.")
+        case .namespacesExist(let there):
+            let sorted = there.sorted { $0.key < $1.key }
+            self = Problem.conflict(
+                "already-exists",
+                "\(there.count) of these namespaces exist already, such as \(sorted.first?.value.rawValue ?? ""); errors names them. Nothing was done."
+            ).with(
+                sorted.map {
+                    Fault(
+                        pointer: "/create/\($0.key)/name", code: "already-exists",
+                        detail: "There is a namespace \($0.value) already.")
+                })
         case .namespaceIsPermanent(let name):
             self = .conflict(
                 "namespace-is-permanent",

@@ -45,10 +45,7 @@ enum NamespaceChanges {
         try faults.check()
         guard let name else { throw .validationFailed(faults.faults) }
         let token = Token(kind: .namespace)
-        let seed = NamespaceSeed(
-            name: name, quotaKeys: limits.keys ?? nil, quotaBytes: limits.bytes ?? nil,
-            softQuotaKeys: limits.softKeys ?? nil, softQuotaBytes: limits.softBytes ?? nil,
-            requestsPerSecondMax: limits.requestsPerSecond ?? nil, token: token.seed)
+        let seed = limits.seed(name, token)
         let late = call.whenLate("token", .string(token.text))
         return try call.commit(CreateNamespaces([seed]), refused: late) { committed in
             var document = committed.answer[0].json(nil).objectValue ?? [:]
@@ -67,23 +64,25 @@ enum NamespaceChanges {
         let fields = Fields(try call.document(), allowing: ["create"], faults)
         let list = fields.list("create", count: 1...CreateNamespaces.countMax, isRequired: true)
         var known: Set<NamespaceName> = []
-        let names = (list ?? []).compactMap { item in
-            let fields = Fields(item.value, at: item.pointer, allowing: ["name"], faults)
+        let wanted = (list ?? []).compactMap { item -> (name: NamespaceName, limits: Limits)? in
+            let fields = Fields(
+                item.value, at: item.pointer, allowing: ["name"] + limitFields, faults)
             let name = name(fields, isRequired: true)
+            let limits = Limits(fields)
             if let name, !known.insert(name).inserted {
                 faults.report(
                     item.pointer + "/name", "duplicate",
                     "\(name) stands in this list already. Nothing was done.")
             }
-            return name
+            return name.map { ($0, limits) }
         }
         try faults.check()
         // Ten thousand tokens take a while to make.
         return try call.later(on: call.api.parsing) { () throws(Problem) -> Route.Outcome in
-            let tokens = names.map { _ in Token(kind: .namespace) }
-            let seeds = zip(names, tokens).map { NamespaceSeed(name: $0, token: $1.seed) }
-            let shown = zip(names, tokens).map { name, token -> JSONValue in
-                ["name": .string(name.rawValue), "token": .string(token.text)]
+            let tokens = wanted.map { _ in Token(kind: .namespace) }
+            let seeds = zip(wanted, tokens).map { $0.limits.seed($0.name, $1) }
+            let shown = zip(wanted, tokens).map { wanted, token -> JSONValue in
+                ["name": .string(wanted.name.rawValue), "token": .string(token.text)]
             }
             let late = call.whenLate("items", .array(shown))
             return try call.commit(CreateNamespaces(seeds), isLarge: true, refused: late) {
@@ -152,7 +151,7 @@ enum NamespaceChanges {
     }
 
     /// Outer nil: the field is not there. Inner nil: no limit.
-    private struct Limits {
+    private struct Limits: Sendable {
         let keys: UInt64??
         let bytes: UInt64??
         let softKeys: UInt64??
@@ -171,6 +170,14 @@ enum NamespaceChanges {
             softKeys = limit("soft_quota_keys", quotas)
             softBytes = limit("soft_quota_bytes", quotas)
             requestsPerSecond = limit("max_requests_per_second", 1...requestsPerSecondMax)
+        }
+
+        /// Of a namespace that has these from the start.
+        func seed(_ name: NamespaceName, _ token: Token) -> NamespaceSeed {
+            NamespaceSeed(
+                name: name, quotaKeys: keys ?? nil, quotaBytes: bytes ?? nil,
+                softQuotaKeys: softKeys ?? nil, softQuotaBytes: softBytes ?? nil,
+                requestsPerSecondMax: requestsPerSecond ?? nil, token: token.seed)
         }
     }
 }

@@ -166,12 +166,22 @@ extension EventSnapshot {
                 return link.event("closed", id, at: now, "has ended", before: link.state)
             case (let before?, let link?) where before.state != link.state:
                 let trouble = link.trouble.map { " (\($0))" } ?? ""
-                let word = link.state.replacing("_", with: " ")
                 return link.event(
-                    "state", id, at: now, "is in \(word)\(trouble)", before: before.state)
+                    "state", id, at: now, "\(EventSnapshot.phrase(link.state))\(trouble)",
+                    before: before.state)
             case (_?, _?), (nil, nil):
                 return nil
             }
+        }
+    }
+
+    /// What a link does, after its name.
+    private static func phrase(_ state: String) -> String {
+        switch RunningState(rawValue: state) {
+        case .fullSync: "is in a full sync"
+        case .backoff: "cannot connect"
+        case let known?: "is \(Wording.word(known))"
+        case nil: "is \(state)"
         }
     }
 

@@ -44,6 +44,9 @@ final class Maintenance: Sendable {
     /// What the state takes. Only the thread that does housekeeping asks the database.
     var stateBytes: UInt64 { state.load(ordering: .relaxed) }
 
+    /// Freed memory, and what the process's own program takes, that is left alone.
+    private static let idleMemoryMax: UInt64 = 128 << 20
+
     /// A change costs its bytes in the log, and again in the state's files.
     private static let diskCostFactor: UInt64 = 3
 
@@ -66,7 +69,10 @@ final class Maintenance: Sendable {
             removeRetired()
             keepShort(node)
         }
-        repeating("measurements", MeasurementRing.interval) { node.measure() }
+        repeating("measurements", MeasurementRing.interval) {
+            node.measure()
+            ProcessMemory.giveBack(idleBytesMax: Maintenance.idleMemoryMax)
+        }
         repeating("expiry", Maintenance.expiryPeriod, ExpirySweep()) { [stopping] sweep in
             sweep.run(node) { stopping.withLock { $0.isStopping } }
         }
