@@ -51,16 +51,14 @@ public struct DatabaseOptions: Sendable {
         rocksdb_block_based_options_set_filter_policy(
             table, rocksdb_filterpolicy_create_bloom_full(10))
         rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1)
+        rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1)
         // In blocks of some kilobytes: the cache has 64 shards, and a whole filter of three million
         // keys, 4 MiB, fits in none of them. Each read then took it from the file: 1 ms a key.
         rocksdb_block_based_options_set_index_type(
             table, Int32(rocksdb_block_based_table_index_type_two_level_index_search))
         rocksdb_block_based_options_set_partition_filters(table, 1)
         rocksdb_block_based_options_set_metadata_block_size(table, 4096)
-        // Nothing is pinned: an index holds whole keys, and those may have 64 KiB. Pinned, the indexes of 90 MB
-        // of such keys, written four times, took 1.4 GB beside a cache of 128 MiB.
-        rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 0)
-        rocksdb_block_based_options_set_pin_top_level_index_and_filter(table, 0)
+        rocksdb_block_based_options_set_pin_top_level_index_and_filter(table, 1)
         rocksdb_block_based_options_set_format_version(table, 5)
         rocksdb_options_set_block_based_table_factory(options, table)
         return options
