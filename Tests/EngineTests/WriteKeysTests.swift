@@ -173,6 +173,13 @@ import Testing
         let pages = try walk(.init(countMax: 9, hiddenMax: 5))
         #expect(pages.flatMap(\.self) == ["k100", "k110", "k120"])
         #expect(pages.count == 6)
+        // What is over, for who needs the room.
+        let view = try #require(try engine.view(of: .default))
+        #expect(try view.expiredLines(countMax: 100, lookMax: 100).count == 27)
+        #expect(try view.expiredLines(countMax: 100, lookMax: 4).count == 3)
+        let lines = try view.expiredLines(countMax: 5, lookMax: 100)
+        #expect(try committer.done(ExpireKeys(lines)) == 5)
+        #expect(try engine.namespace(.default).currentUsage.keys == 25)
         committer.stop(until: soon)
     }
 

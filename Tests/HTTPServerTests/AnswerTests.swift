@@ -51,6 +51,34 @@ import Testing
         #expect(try client.answer().body == body)
     }
 
+    @Test func `large answers that nobody reads are not kept in any number`() throws {
+        var limits = ServerLimits()
+        limits.answerBytesInFlightMax = 40 << 20
+        let body = [UInt8](repeating: 7, count: 32 << 20)
+        let fixture = try Fixture(limits: limits) { _, exchange in
+            exchange.respond(Response(status: 200, body: .bytes(body)))
+        }
+        do {
+            let idle = try fixture.client()
+            idle.request("GET /")
+            // More than the kernel holds for who does not read.
+            var status = 200
+            while status == 200 {
+                let other = try fixture.client()
+                other.request("GET /")
+                status = try other.answer().status
+            }
+            #expect(status == 503)
+            let writer = try fixture.client()
+            writer.request("POST /", "Content-Length: 0")
+            #expect(try writer.answer().status == 200, "what was done is answered")
+            #expect(try idle.answer().body.count == body.count)
+        }
+        let next = try fixture.client()
+        next.request("GET /")
+        #expect(try next.answer().status == 200)
+    }
+
     @Test func `an answer from another thread resumes the connection`() throws {
         let exchanges = Mailbox<Exchange>()
         let fixture = try Fixture { _, exchange in exchanges.put(exchange) }
