@@ -236,7 +236,7 @@ export function digestText(sync, now) {
   if (own?.digest == null) return "unknown";
   const same = sync.nodes.filter((node) => !isOld(node, now) && node.catalog?.digest === own.digest
     && node.catalog.index === own.index).length;
-  return `${own.digest.slice(0, 8)} on ${same} of ${sync.nodes.length}, as of entry ${count(own.index)}`;
+  return `${same} of ${sync.nodes.length} nodes, as of entry ${count(own.index)}`;
 }
 
 /** What the node that serves the page sees itself, and what it has from others. */

@@ -116,7 +116,7 @@ struct FirstView {
             $0.catalog?.digest == own.digest && $0.catalog?.index == own.index
         }
         return
-            "\(own.digest.hex.prefix(8)) on \(same) of \(sync.nodes.count), as of entry \(Wording.count(own.index.rawValue))"
+            "\(same) of \(sync.nodes.count) nodes, as of entry \(Wording.count(own.index.rawValue))"
     }
 
     // MARK: - What is wrong
