@@ -70,7 +70,7 @@ export function drawFacts({ sync, self, now }, isOld) {
   const primary = sync.nodes.find((node) => node.name === sync.primary);
   fact("writable", words.writableText(sync));
   fact("in-sync", words.inSyncText(sync));
-  fact("exposure", words.exposureText(sync));
+  fact("exposure", words.exposureText(sync.loss_exposure));
   fact("digest", words.digestText(sync, now), primary?.catalog && `${primary.catalog.digest} as of entry ${primary.catalog.index}`);
   fact("topology", words.topologyText(sync));
   fact("position", words.count(sync.position?.index), sync.position && `chain hash ${sync.position.hash}`);

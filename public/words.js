@@ -211,9 +211,9 @@ export function inSyncText(sync) {
   return sync.configured_replicas === 0 ? "no replica" : `${sync.in_sync_replicas} of ${sync.configured_replicas}`;
 }
 
-export function exposureText({ loss_exposure: exposure, configured_replicas: replicas }) {
+export function exposureText(exposure) {
   if (exposure == null) return "unknown";
-  if (exposure.candidate == null) return replicas > 0 ? "everything: no replica can take over now" : "everything: no replica";
+  if (exposure.candidate == null) return exposure.entries == null ? "not known: no replica can take over now" : "everything: no replica";
   const lost = exposure.entries === 0 ? "nothing"
     : behind({ entries: exposure.entries, seconds: exposure.seconds });
   return `${lost}; ${exposure.candidate} would take over`;

@@ -148,10 +148,14 @@ struct Call: Sendable {
 
     /// Removes what has expired of the path's namespace, some of it. Blocks. False when there was nothing.
     private func makeRoom() -> Bool {
-        guard let view = try? namespaceView(),
+        guard let view = try? namespaceView(), api.fruitlessLooks.mayLook(at: view.namespace.id),
             let lines = try? view.expiredLines(
-                countMax: ExpireKeys.countMax, lookMax: Call.roomLookMax), !lines.isEmpty
+                countMax: ExpireKeys.countMax, lookMax: Call.roomLookMax)
         else { return false }
+        guard !lines.isEmpty else {
+            api.fruitlessLooks.note(view.namespace.id)
+            return false
+        }
         let outcome = Monitor<Bool?>(nil)
         node.submit(ExpireKeys(lines), needsSpace: false) { result in
             let isDone = if case .success = result { true } else { false }

@@ -113,4 +113,32 @@ import Topology
             rule.reasons(against: report).first?.detail.contains("no byte for 3 s") == true,
             "with what went wrong")
     }
+
+    @Test func `what a dead primary would cost is not known while who could tell is silent`() {
+        func node(_ name: String, _ change: (inout NodeReport) -> Void = { _ in }) -> NodeReport {
+            var report = NodeReport(name: name, address: nil)
+            report.running = .init(
+                role: .replica, state: .streaming, upstream: "n1",
+                since: UnixMilliseconds(rawValue: 1), attempt: 0)
+            report.position = Position(index: LogIndex(61), hash: .zero)
+            report.lag = .init(entries: 3, bytes: 30, seconds: 0.1)
+            change(&report)
+            return report
+        }
+        let primary = node("n1")
+        #expect(Node.exposure(nil, [node("n2")]) == nil)
+        #expect(Node.exposure(primary, [node("n2")])?.entries == 3)
+        #expect(Node.exposure(primary, [node("n2")])?.candidate == "n2")
+        let alone = Node.exposure(primary, [])
+        #expect(alone?.entries == 61 && alone?.candidate == nil)
+        // One that has nothing yet is no help, and that is known.
+        let empty = node("n2") { $0.vetoes = [.init(code: "empty", detail: "")] }
+        #expect(Node.exposure(primary, [empty])?.entries == 61)
+        for silent in [node("n2") { $0.running = nil }, node("n2") { $0.lag = nil }] {
+            let found = Node.exposure(primary, [silent])
+            #expect(found != nil && found?.entries == nil && found?.candidate == nil)
+            // Who is heard counts, whoever else is not.
+            #expect(Node.exposure(primary, [silent, node("n3")])?.candidate == "n3")
+        }
+    }
 }

@@ -59,7 +59,7 @@ extension MetricsText {
         gauge(
             "convoy_loss_exposure_entries",
             "What would be lost if the primary died now and the best replica took over.",
-            sync.exposure.map { Double($0.entries) })
+            sync.exposure?.entries.map { Double($0) })
         gauge(
             "convoy_loss_exposure_seconds",
             "What would be lost if the primary died now and the best replica took over, in time.",

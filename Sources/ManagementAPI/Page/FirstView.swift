@@ -91,13 +91,12 @@ struct FirstView {
 
     private static func exposure(_ sync: SyncReport) -> String {
         guard let exposure = sync.exposure else { return "unknown" }
-        guard let candidate = exposure.candidate else {
-            return sync.configuredReplicas > 0
-                ? "everything: no replica can take over now" : "everything: no replica"
+        guard let candidate = exposure.candidate, let entries = exposure.entries else {
+            return exposure.entries == nil
+                ? "not known: no replica can take over now" : "everything: no replica"
         }
         let lost =
-            exposure.entries == 0
-            ? "nothing" : NodeRows.behind(exposure.entries, exposure.seconds)
+            entries == 0 ? "nothing" : NodeRows.behind(entries, exposure.seconds)
         return "\(lost); \(candidate) would take over"
     }
 

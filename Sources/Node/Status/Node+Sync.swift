@@ -28,7 +28,7 @@ extension Node {
             writeObstacles: isOutside ? [] : obstacles, position: primary?.position,
             logFirst: engine?.log.first, logLast: engine?.log.last.index,
             logBytes: engine?.log.bytes,
-            exposure: exposure(primary, replicas), nodes: reports, observedAt: .now())
+            exposure: Node.exposure(primary, replicas), nodes: reports, observedAt: .now())
     }
 
     private func replicaReports(
@@ -47,17 +47,18 @@ extension Node {
             lagMax: options.inSyncLag)
     }
 
-    private func exposure(
+    static func exposure(
         _ primary: NodeReport?, _ replicas: [NodeReport]
     ) -> SyncReport.Exposure? {
         guard let position = primary?.position else { return nil }
         let candidates = replicas.filter { $0.isPromotable && $0.lag != nil }
         let best = candidates.min { ($0.lag?.entries ?? .max) < ($1.lag?.entries ?? .max) }
         guard let best, let lag = best.lag else {
-            // Replicas that are silent may have all of it, or nothing.
-            guard replicas.isEmpty else { return nil }
+            // Who is silent may have all of it, or nothing.
+            let isKnown = replicas.allSatisfy { $0.running != nil && !$0.isPromotable }
             return SyncReport.Exposure(
-                entries: position.index.rawValue, bytes: nil, seconds: nil, candidate: nil)
+                entries: isKnown ? position.index.rawValue : nil, bytes: nil, seconds: nil,
+                candidate: nil)
         }
         return SyncReport.Exposure(
             entries: lag.entries, bytes: lag.bytes, seconds: lag.seconds, candidate: best.name)

@@ -28,7 +28,8 @@ public struct SyncReport: Sendable {
 
     /// What would be lost if the primary died now and the best replica took over.
     public struct Exposure: Equatable, Sendable {
-        public var entries: UInt64
+        /// Nil: not known, for the replicas that there are are silent, and may have all of it or nothing.
+        public var entries: UInt64?
         public var bytes: UInt64?
         public var seconds: Double?
         public var candidate: String?
@@ -58,7 +59,7 @@ public struct SyncReport: Sendable {
             ],
             "loss_exposure": exposure.map { exposure in
                 [
-                    "entries": JSONValue(exposure.entries), "bytes": .orNull(exposure.bytes),
+                    "entries": .orNull(exposure.entries), "bytes": .orNull(exposure.bytes),
                     "seconds": .orNull(exposure.seconds), "candidate": .orNull(exposure.candidate),
                 ]
             } ?? .null,
