@@ -208,20 +208,23 @@ import Topology
     }
 
     @Test func `a change of the primary on its way is no fault`() {
-        let old = Self.node("n1", .streaming, since: 0)
-        let new = Self.node("n2", .streaming, since: 1)
-        let found = Self.verdict(
-            [old, new], [Self.drift(.roleDiffers, "n2", "runs as replica", since: 0)]
-        ) {
-            $0.primary = "n2"
-            $0.writable = false
-            $0.writeObstacles = [.init(code: "no-primary", detail: "no primary is known")]
+        // It has streamed for long, and shall reign since a moment ago.
+        func verdict(since: UInt64) -> Verdict {
+            let drift = [Self.drift(.roleDiffers, "n2", "runs as replica", since: since)]
+            return Self.verdict([Self.node("n1", .streaming, since: 0), Self.node("n2")], drift) {
+                $0.primary = "n2"
+                $0.writable = false
+                $0.writeObstacles = [.init(code: "no-primary", detail: "no primary is known")]
+            }
         }
         #expect(
-            found.items.map(\.text) == [
-                "n2 is taking over as primary for 1 s; writes wait until it has."
+            verdict(since: 1).items.map(\.text) == [
+                "n2 is taking over as primary; writes wait until it has."
             ])
-        #expect(found.worst.level == .info)
+        #expect(verdict(since: 1).worst.level == .info)
+        let late = verdict(since: 12).worst
+        #expect(late.level == .bad)
+        #expect(late.text.hasPrefix("n2 has not taken over as primary for 12 s, and nothing"))
     }
 
     @Test func `an alarm that is over, and a command, are not in the sentence`() {

@@ -7,11 +7,11 @@ extension Verdict {
         _ sync: SyncReport, drift: [(item: DriftItem, since: UnixMilliseconds)], own: String,
         now: UnixMilliseconds
     ) {
-        var rules = VerdictRules(sync: sync, own: own, now: now)
+        var rules = VerdictRules(sync: sync, drift: drift, own: own, now: now)
         rules.judgeCluster()
         rules.judgeNodes()
         rules.judgeNamespaces()
-        rules.judgeDrift(drift)
+        rules.judgeDrift()
         rules.addNotes()
         items = rules.ordered
     }
@@ -20,6 +20,7 @@ extension Verdict {
 /// Finds what is wrong, thing by thing; each of the rules adds what it finds.
 struct VerdictRules {
     let sync: SyncReport
+    let drift: [(item: DriftItem, since: UnixMilliseconds)]
     let own: String
     let now: UnixMilliseconds
     private var found: [(rank: Rank, item: Verdict.Item)] = []
@@ -33,8 +34,12 @@ struct VerdictRules {
         case quota, softQuota, claim, drift, explainedDrift, lag, notInSync, fullSync, well, note
     }
 
-    init(sync: SyncReport, own: String, now: UnixMilliseconds) {
+    init(
+        sync: SyncReport, drift: [(item: DriftItem, since: UnixMilliseconds)], own: String,
+        now: UnixMilliseconds
+    ) {
         self.sync = sync
+        self.drift = drift
         self.own = own
         self.now = now
     }
@@ -191,14 +196,18 @@ extension VerdictRules {
                 .writable, .info, "handing-over",
                 "\(name) is handing over to another node; writes wait until it is done.",
                 node: name, since: since)
-        case (.replica, .streaming), (.replica, .connecting):
+        case (.replica, _):
+            // Since when it shall reign and does not; for a moment nobody has noticed yet.
+            let since = drift.first { $0.item.node == name && $0.item.kind == .roleDiffers }?.since
             let isLate = since.map { Wording.secondsSince($0, now) > 10 } ?? false
             tell(name)
             add(
                 .writable, isLate ? .bad : .info, "taking-over",
-                "\(name) is taking over as primary\(lasting(since)); writes wait until it has.",
+                isLate
+                    ? "\(name) has not taken over as primary\(lasting(since)), and nothing can be written: look at its log, or have another replica take over."
+                    : "\(name) is taking over as primary; writes wait until it has.",
                 node: name, since: since)
-        default:
+        case (.primary, _), (nil, _):
             judgeObstacle(of: primary)
         }
     }
@@ -248,7 +257,7 @@ extension VerdictRules {
     /// What differs for a shorter time is a change on its way.
     private static let driftSecondsMin = 3.0
 
-    mutating func judgeDrift(_ drift: [(item: DriftItem, since: UnixMilliseconds)]) {
+    mutating func judgeDrift() {
         for (item, since) in isApart ? [] : drift {
             let seconds = Wording.secondsSince(since, now)
             guard seconds >= VerdictRules.driftSecondsMin else { continue }
