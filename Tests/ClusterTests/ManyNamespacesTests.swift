@@ -46,8 +46,11 @@ import Testing
         let own = replica.with(token: token)
         #expect(try own.get(Path.key("k", in: last)).body == [7])
         try primary.waitUntilInSync(within: 60)
-        let digests = try cluster.nodes.map { try $0.client.node().catalogDigest }
-        #expect(digests[0] != nil && digests[0] == digests[1])
+        // The end of the operation that took it in may come between the two questions.
+        try poll(within: .seconds(10), for: "equal digests") { () -> Bool? in
+            let digests = try cluster.nodes.map { try $0.client.node().catalogDigest }
+            return digests[0] != nil && digests[0] == digests[1] ? true : nil
+        }
 
         for node in cluster.nodes {
             try node.stop()
