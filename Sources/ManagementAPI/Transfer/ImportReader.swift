@@ -81,7 +81,6 @@ struct ImportReader {
         let begin = bytes.prefix(magic.count)
         guard begin.count == magic.count || !magic.starts(with: begin) || isComplete else { return }
         guard begin.elementsEqual(magic) else {
-            // Also frames of a version that is not known: their first line says what was expected.
             format = .lines
             return
         }
