@@ -64,7 +64,8 @@ extension TopologyDocument {
     /// What differs between this document and what runs, by node and kind.
     ///
     /// A node without an observation counts as unreachable: nothing has converged that nobody has
-    /// seen. Of an unreachable node only its links are compared, as their other ends see them.
+    /// seen. Of an unreachable node only its links are compared, as their other ends see them, and what
+    /// was found of its catalog.
     ///
     /// `observations` holds at most one for each node, outsiders included. `links` are those that
     /// run at any node, as far as known; the replicas' own word in `observations` is added to them. Of
@@ -108,6 +109,12 @@ private struct DriftComparison {
         let seen = observed[node.number]
         let role = document.role(of: node.number)
         if case .replica(let upstream) = role { compareLink(of: node.number, to: upstream, seen) }
+        // It does not mend itself while the node is away, and its upstream may be who has found it.
+        if let seen, seen.catalogAgrees == false, seen.isSameLineage != false {
+            add(
+                .catalogDiffers, node.number,
+                "its catalog digest differs from the primary's at the same index")
+        }
         guard let seen, seen.isReachable else {
             // Whoever has no role is not waited for.
             guard role != nil else { return }
@@ -121,11 +128,6 @@ private struct DriftComparison {
         compareRole(of: node.number, role, seen)
         if let version = seen.version, version < document.version {
             add(.generationBehind, node.number, "knows \(version), newest is \(document.version)")
-        }
-        if seen.catalogAgrees == false {
-            add(
-                .catalogDiffers, node.number,
-                "its catalog digest differs from the primary's at the same index")
         }
     }
 

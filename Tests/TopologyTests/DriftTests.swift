@@ -132,6 +132,11 @@ import Topology
         var differing = replica(2, 1)
         differing.catalogAgrees = false
         #expect(kinds(try document([2: 1]), [primary(), differing]) == ["n2 catalog-differs"])
+        // Who cannot reach it has it from its upstream.
+        differing.isReachable = false
+        #expect(
+            kinds(try document([2: 1]), [primary(), differing], links: [link(1, 2)])
+                == ["n2 catalog-differs", "n2 node-unreachable"])
     }
 
     @Test func `a difference stays the same while its detail changes`() throws {

@@ -25,7 +25,7 @@ extension Node {
         if let item = ownAbsence(document) {
             return DriftReport(items: drift.dated([item], unseen: []), unseen: [])
         }
-        let observations = document.nodes.compactMap { observation(of: $0, now) }
+        let observations = document.nodes.compactMap { observation(of: $0, in: document, now) }
         let unseen = unseenNodes(document)
         let items = document.drift(
             observations: observations, links: runningLinks(), unseen: Set(unseen.map(\.number)))
@@ -73,7 +73,7 @@ extension Node {
     }
 
     private func observation(
-        of record: NodeRecord, _ now: UnixMilliseconds
+        of record: NodeRecord, in document: TopologyDocument, _ now: UnixMilliseconds
     ) -> NodeObservation? {
         if record.number == state.facts.number {
             let own = report()
@@ -95,14 +95,19 @@ extension Node {
             role: status?.report.running?.role, state: status?.report.running?.state,
             upstream: upstream, version: status?.document?.version,
             applied: status?.extent.position.index,
-            catalogAgrees: catalogDiffers(record.number, status?.report) ? false : nil,
+            catalogAgrees: catalogDiffers(
+                record.number, seen.isReachable ? status?.report : nil, document) ? false : nil,
             observedAt: seen.heardAt ?? seen.askedAt, wasHeard: seen.heardAt != nil)
     }
 
-    /// By what this node has found, or the other one says of itself.
-    private func catalogDiffers(_ number: NodeNumber, _ told: NodeReport?) -> Bool {
-        ownAlarms(of: number).contains { $0.code == AlarmCode.catalogDiffers.rawValue }
-            || told?.hasAlarm(.catalogDiffers) == true
+    /// By the same words as the alarms of `GET /v1/sync`: what this node or the upstream of the other one
+    /// has found, or the other one says of itself.
+    private func catalogDiffers(
+        _ number: NodeNumber, _ told: NodeReport?, _ document: TopologyDocument
+    ) -> Bool {
+        knownAlarms(of: number, in: document).contains {
+            $0.code == AlarmCode.catalogDiffers.rawValue
+        } || told?.hasAlarm(.catalogDiffers) == true
     }
 
     private func runningLinks() -> [LinkObservation] {
