@@ -16,8 +16,29 @@ struct Reclaim: Sendable {
     var isStopped = false
     /// The ranges that an earlier process has left were added.
     var isSeeded = false
-    /// Looking at ten thousand leftovers takes a while: they are left alone for some time after each look.
-    var restsUntil = MonotonicTime.now()
+    /// When to look at how much is left.
+    var measuring = Rest()
+    /// When to go through what is left.
+    var giving = Rest()
+}
+
+/// Looking at ten thousand leftovers takes a while: they are left alone for some time after each look.
+struct Rest: Sendable {
+    private var until: MonotonicTime?
+
+    /// A look at so many costs nothing worth sparing.
+    static let countQuick = 64
+    /// So many times what a look took: one part in a hundred of a processor's time.
+    private static let perLook = 100.0
+
+    func isOver(at now: MonotonicTime) -> Bool { until.map { $0 <= now } ?? true }
+
+    /// - Parameters:
+    ///   - count: How many leftovers were looked at.
+    ///   - took: How long the looks took in all.
+    mutating func begin(after count: Int, _ took: Duration, at now: MonotonicTime) {
+        until = count > Rest.countQuick ? now + took * Rest.perLook : nil
+    }
 }
 
 /// A flush is one entry and answers at once; this gives its space back to the disk, in the background.
@@ -33,17 +54,23 @@ extension Engine {
 
     public var reclaimStatus: ReclaimStatus { reclaim.withLock { $0.status } }
 
+    /// Whether ``reclaimSpace()`` would not come too soon after the last time.
+    public var isReclaimDue: Bool { reclaim.withLock { $0.giving.isOver(at: .now()) } }
+
     /// Gives back what there is to give. Blocks for as long as that takes, or until
-    /// ``stopReclaiming()``. One thread at a time.
+    /// ``stopReclaiming()``. One thread at a time, when ``isReclaimDue``.
     public func reclaimSpace() throws(EngineError) {
-        if isResting { return }
         seedDeadRanges()
-        for range in reclaim.withLock({ $0.ranges.all }) {
+        let ranges = reclaim.withLock { $0.ranges.all }
+        var looking = Duration.zero
+        for range in ranges {
             if reclaim.withLock({ $0.isStopped }) { return }
+            let start = MonotonicTime.now()
             let before = try bytes(of: range)
             guard before >= Engine.reclaimBytesMin else {
                 // What only memory held of it is never written.
                 if try persistedIndex() >= range.index { forget(range, reclaimed: 0) }
+                looking += .now() - start
                 continue
             }
             // Not before its entry is on disk: a log without it would bring back a namespace
@@ -55,12 +82,15 @@ extension Engine {
             let after = try bytes(of: range)
             forget(range, reclaimed: before - min(before, after))
         }
+        reclaim.withLock { $0.giving.begin(after: ranges.count, looking, at: .now()) }
     }
 
     /// Looks at how much is left, for ``reclaimStatus``. Quick, also while space is given back.
-    public func measureReclaim() throws(EngineError) {
-        if isResting { return }
+    ///
+    /// - Parameter isUrgent: Also among so many leftovers that one look each second would cost too much.
+    public func measureReclaim(isUrgent: Bool = false) throws(EngineError) {
         let start = MonotonicTime.now()
+        guard isUrgent || reclaim.withLock({ $0.measuring.isOver(at: start) }) else { return }
         seedDeadRanges()
         var pending: UInt64 = 0
         let ranges = reclaim.withLock { $0.ranges.all }
@@ -71,17 +101,9 @@ extension Engine {
         let now = MonotonicTime.now()
         reclaim.withLock { reclaim in
             reclaim.status.pendingBytes = pending
-            let rest = ranges.count > Engine.rangesQuick ? Engine.restPerLook : 0
-            reclaim.restsUntil = now + (now - start) * rest
+            reclaim.measuring.begin(after: ranges.count, now - start, at: now)
         }
     }
-
-    /// A look at so many costs nothing worth sparing.
-    private static let rangesQuick = 64
-    /// So many times what a look took: one part in a hundred of a processor's time.
-    private static let restPerLook = 100.0
-
-    private var isResting: Bool { reclaim.withLock { $0.restsUntil > .now() } }
 
     /// Ends ``reclaimSpace()`` soon, for good: what is left is found by the next process.
     public func stopReclaiming() {

@@ -12,12 +12,13 @@ final class Listening: Sendable {
     private let stopping = Atomic(false)
     private let requestsOpenCount = Atomic(0)
     private let bodyBytesInFlight = Atomic(0)
-    private let answerBytesInFlight = Atomic(0)
+    let answers: AnswerBudget
 
     init(limits: ServerLimits, handler: RequestHandler, isTLS: Bool) {
         self.limits = limits
         self.handler = handler
         self.isTLS = isTLS
+        self.answers = AnswerBudget(bytesMax: limits.answerBytesInFlightMax)
         self.connections = ConnectionTable(perAddressMax: limits.connectionsPerAddressMax)
     }
 
@@ -47,19 +48,6 @@ final class Listening: Sendable {
 
     func release(bodyBytes count: Int) {
         bodyBytesInFlight.subtract(count, ordering: .relaxed)
-    }
-
-    /// Reserves `count` bytes of answers that are kept until they are sent, or answers false and reserves
-    /// nothing.
-    func reserve(answerBytes count: Int) -> Bool {
-        let total = answerBytesInFlight.add(count, ordering: .relaxed).newValue
-        if total <= limits.answerBytesInFlightMax { return true }
-        release(answerBytes: count)
-        return false
-    }
-
-    func release(answerBytes count: Int) {
-        answerBytesInFlight.subtract(count, ordering: .relaxed)
     }
 
     /// Has whoever waits on a suspended connection answer or end, so that it is resumed.

@@ -5,13 +5,18 @@ public struct Response: Sendable {
     public var headers: [(name: String, value: String)]
     /// For HEAD and for 304 give the body of the GET: only its length is sent.
     public var body: ResponseBody
+    /// Whose data it carries, when nothing was done but reading: where too much of that waits for clients that
+    /// do not read, `busy` is sent instead. Nil: it is always sent.
+    public var owner: String?
 
     public init(
-        status: Int, headers: [(name: String, value: String)] = [], body: ResponseBody = .none
+        status: Int, headers: [(name: String, value: String)] = [], body: ResponseBody = .none,
+        owner: String? = nil
     ) {
         self.status = status
         self.headers = headers
         self.body = body
+        self.owner = owner
     }
 
     /// Whether HTTP forbids a body and a length for this status.

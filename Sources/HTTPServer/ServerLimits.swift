@@ -19,7 +19,8 @@ public struct ServerLimits: Sendable {
     public var idleTimeout = Duration.seconds(60)
     /// Of all connections together; beyond that bodies are refused with `busy`.
     public var bodyBytesInFlightMax = 512 << 20
-    /// Of answers to GET that wait to be read, of all connections together; beyond that `busy`.
+    /// Of answers with an owner that wait to be read, of all connections together, half of it for one owner;
+    /// beyond that `busy`.
     public var answerBytesInFlightMax = 256 << 20
     /// A body up to this size is drained before an early answer, so that the connection stays.
     public var drainBytesMax: UInt64 = 1 << 20

@@ -20,7 +20,7 @@ final class Transaction {
     private var stage = Stage.arrived
     private var body: [UInt8] = []
     private var bodyBytesReserved = 0
-    private var answerBytesReserved = 0
+    private var answerReserved: (bytes: Int, owner: String)?
     private var stream: StreamHandle?
     /// Answered while the client may still be sending.
     private var endsEarly = false
@@ -218,8 +218,7 @@ final class Transaction {
     }
 
     private func send(_ response: Response, for head: RequestHead, on mhd: MHDConnection) -> Bool {
-        // What was done is never answered with anything else.
-        guard reserve(for: response) || head.method != .get else {
+        guard reserve(for: response) else {
             response.discard()
             return send(refusals.busy(head), early: false, on: mhd)
         }
@@ -238,11 +237,11 @@ final class Transaction {
 
     /// A client that does not read has its answer kept for it: not any number of large ones.
     private func reserve(for response: Response) -> Bool {
-        guard case .bytes(let bytes) = response.body, !response.isBodiless,
-            bytes.count > Transaction.smallAnswerBytes
+        guard let owner = response.owner, case .bytes(let bytes) = response.body,
+            !response.isBodiless, bytes.count > Transaction.smallAnswerBytes
         else { return true }
-        guard listening.reserve(answerBytes: bytes.count) else { return false }
-        answerBytesReserved = bytes.count
+        guard listening.answers.reserve(bytes.count, for: owner) else { return false }
+        answerReserved = (bytes.count, owner)
         return true
     }
 
@@ -279,8 +278,8 @@ final class Transaction {
         connection.setWaiter(nil)
         stream?.finish()
         releaseBody()
-        if answerBytesReserved > 0 { listening.release(answerBytes: answerBytesReserved) }
-        answerBytesReserved = 0
+        if let answer = answerReserved { listening.answers.release(answer.bytes, of: answer.owner) }
+        answerReserved = nil
         if endsEarly { listening.lingering.adopt(connection) }
         connection.enter(.awaitingHeader(since: .now(), isFirst: false))
         listening.requestEnded()

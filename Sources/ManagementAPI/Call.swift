@@ -31,6 +31,10 @@ struct Call: Sendable {
     // MARK: - Answering
 
     func respond(_ response: Response) {
+        var response = response
+        if case .read = route.traffic {
+            response.owner = parameters.first { $0.name == "ns" }?.value
+        }
         exchange.respond(api.finish(response, for: head))
         api.counters[route.number].count(status: response.status, duration: .now() - began)
         api.noteAnswer()
@@ -128,44 +132,28 @@ struct Call: Sendable {
         return .later
     }
 
-    /// What a quota refuses is tried once more, after values of the namespace that have expired, and nobody
-    /// sees any more, are gone: among many that expire at once their turn may be a minute away.
-    private func submit<C: Change>(
-        _ change: C, needsSpace: Bool, acks: AckDemand?,
+    /// What a quota refuses is tried again after some values of the namespace that have expired, and nobody
+    /// sees any more, are gone; see ``RoomMaker``.
+    func submit<C: Change>(
+        _ change: C, needsSpace: Bool, acks: AckDemand?, triesLeft: Int = Call.roomTriesMax,
         _ completion: @escaping @Sendable (Result<Committed<C.Answer>, ChangeFailure>) -> Void
     ) {
         node.submit(change, needsSpace: needsSpace, acks: acks) { result in
-            guard case .failure(.refused(.quotaExceeded)) = result else {
-                return completion(result)
+            guard case .failure(.refused(.quotaExceeded)) = result, triesLeft > 0,
+                let catalog = node.engine?.state.catalog,
+                let namespace = try? namespace(catalog).record.id
+            else { return completion(result) }
+            api.roomMaker.makeRoom(in: namespace, of: node) { isMade in
+                guard isMade else { return completion(result) }
+                submit(
+                    change, needsSpace: needsSpace, acks: acks, triesLeft: triesLeft - 1, completion
+                )
             }
-            let isTaken = api.reading.run {
-                guard makeRoom() else { return completion(result) }
-                node.submit(change, needsSpace: needsSpace, acks: acks, completion: completion)
-            }
-            if !isTaken { completion(result) }
         }
     }
 
-    /// Removes what has expired of the path's namespace, some of it. Blocks. False when there was nothing.
-    private func makeRoom() -> Bool {
-        guard let view = try? namespaceView(), api.fruitlessLooks.mayLook(at: view.namespace.id),
-            let lines = try? view.expiredLines(
-                countMax: ExpireKeys.countMax, lookMax: Call.roomLookMax)
-        else { return false }
-        guard !lines.isEmpty else {
-            api.fruitlessLooks.note(view.namespace.id)
-            return false
-        }
-        let outcome = Monitor<Bool?>(nil)
-        node.submit(ExpireKeys(lines), needsSpace: false) { result in
-            let isDone = if case .success = result { true } else { false }
-            outcome.update { $0 = isDone }
-        }
-        return outcome.wait(until: .now() + Call.roomPatience) { $0 } ?? false
-    }
-
-    private static let roomLookMax = 20_000
-    private static let roomPatience: Duration = .seconds(5)
+    /// A batch may need more room than one look finds.
+    static let roomTriesMax = 8
 
     /// The problem of a change that failed; for a node that is not primary, where to send it.
     func problem(_ failure: ChangeFailure) -> Problem {

@@ -35,7 +35,7 @@ public final class ManagementAPI: Sendable {
     let importing = Errands("api-import", threadsMax: 32, waitingMax: 0)
     let importSlots = TransferSlots(totalMax: 32, perNamespaceMax: 3)
     let imports = ImportRuns()
-    let fruitlessLooks = FruitlessLooks()
+    let roomMaker = RoomMaker()
     /// For each of the router's routes, and one for paths that there are not.
     let counters: [RouteCounters]
     let heldSince = HeldConditions()

@@ -44,7 +44,14 @@ import Testing
         if isFlushed {
             _ = try primary.post("/v1/namespaces/large/flush").expecting(200)
         } else {
-            _ = try primary.delete("/v1/namespaces/large").expecting(200)
+            // Among more leftovers than are looked at each second.
+            let names = (100..<180).map { "left-\($0)" }
+            _ = try primary.post(
+                "/v1/namespaces/batch", ["create": .array(names.map { ["name": .string($0)] })]
+            ).expecting(201)
+            for name in names + ["large"] {
+                _ = try primary.delete("/v1/namespaces/\(name)").expecting(200)
+            }
         }
         for node in cluster.nodes {
             let ended = try poll(within: .seconds(60), for: "a reclaim at \(node.name)") {

@@ -53,6 +53,9 @@ import Testing
         #expect(try engine.namespace("a").trouble == [.quotaKeysUsedUp, .readOnly])
         #expect(
             engine.state.catalog.namespaces(in: NamespaceTrouble.all, countMax: 9).first.count == 1)
+        let counted = engine.state.catalog.namespaces(in: [.usedUp, .readOnly], countMax: 9)
+        #expect(counted.counts == [1, 1])
+        #expect(counted.worst == [1, 0], "once, as the worst that it is in")
 
         // A restart finds the trouble, and not since when.
         try engine.flush()

@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 import Log
 import Platform
 import Testing
@@ -56,6 +57,35 @@ import Testing
         #expect(try engine.contents("b").count == 400)
         if !isRemoved { #expect(try engine.value("a", "after") == "the flush") }
         #expect(try engine.persistedIndex() == engine.state.position.index)
+        committer.stop(until: soon)
+    }
+
+    @Test func `among many leftovers space comes back, and they are forgotten`() throws {
+        let directory = try TestDirectory()
+        let (engine, committer) = try filled(directory)
+        // More than are looked at without a rest.
+        let names = try (100..<170).map { try #require(NamespaceName(rawValue: "n\($0)")) }
+        for name in names {
+            try committer.create(name)
+            try committer.put(name, "k", "v")
+        }
+        for name in names + ["a"] { try committer.done(DeleteNamespace(name: name)) }
+        // The housekeeping looks every second, and each time before space is given back.
+        try engine.measureReclaim()
+        try engine.measureReclaim(isUrgent: true)
+        #expect(engine.reclaimStatus.pendingBytes > 6 << 20)
+        #expect(engine.isReclaimDue)
+        try engine.reclaimSpace()
+        #expect(engine.reclaimStatus.reclaimedBytes > 6 << 20)
+        #expect(!engine.isReclaimDue, "a pass through so many is followed by a rest")
+        try engine.measureReclaim(isUrgent: true)
+        #expect(engine.reclaimStatus.pendingBytes == 0)
+
+        // Once it is over there are few left.
+        let deadline = MonotonicTime.now() + .seconds(10)
+        while !engine.isReclaimDue, .now() < deadline { usleep(1000) }
+        try engine.reclaimSpace()
+        #expect(engine.isReclaimDue)
         committer.stop(until: soon)
     }
 

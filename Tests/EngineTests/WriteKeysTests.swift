@@ -175,10 +175,19 @@ import Testing
         #expect(pages.count == 6)
         // What is over, for who needs the room.
         let view = try #require(try engine.view(of: .default))
-        #expect(try view.expiredLines(countMax: 100, lookMax: 100).count == 27)
-        #expect(try view.expiredLines(countMax: 100, lookMax: 4).count == 3)
-        let lines = try view.expiredLines(countMax: 5, lookMax: 100)
-        #expect(try committer.done(ExpireKeys(lines)) == 5)
+        func look(after key: [UInt8]? = nil, _ limits: ExpiredKeys.Limits) throws -> ExpiredKeys {
+            try view.expiredKeys(after: key, limits)
+        }
+        let all = try look(.init(countMax: 100, until: .distantFuture))
+        #expect(all.lines.count == 27 && all.next == nil)
+        let first = try look(.init(countMax: 5, until: .distantFuture))
+        #expect(first.lines.count == 5 && first.next == first.lines.last?.key)
+        let rest = try look(after: first.next, .init(countMax: 100, until: .distantFuture))
+        #expect(rest.lines.count == 22)
+        #expect(try look(.init(countMax: 100, bytesMax: 1, until: .distantFuture)).lines.count == 1)
+        let late = try look(.init(countMax: 100, until: .now()))
+        #expect((1..<27).contains(late.lines.count) && late.next != nil)
+        #expect(try committer.done(ExpireKeys(first.lines)) == 5)
         #expect(try engine.namespace(.default).currentUsage.keys == 25)
         committer.stop(until: soon)
     }

@@ -131,6 +131,13 @@ import Topology
         #expect(Node.exposure(primary, [node("n2")])?.candidate == "n2")
         let alone = Node.exposure(primary, [])
         #expect(alone?.entries == 61 && alone?.candidate == nil)
+        // Who lags may take over: what it lacks would be lost, not everything.
+        let lagging = node("n2") {
+            $0.lag = .init(entries: 40, bytes: 400, seconds: 1.4)
+            $0.vetoes = [.init(code: "lagging", detail: "40 entries behind, 1.4 s")]
+        }
+        #expect(Node.exposure(primary, [lagging])?.entries == 40)
+        #expect(Node.exposure(primary, [lagging])?.candidate == "n2")
         // One that has nothing yet is no help, and that is known.
         let empty = node("n2") { $0.vetoes = [.init(code: "empty", detail: "")] }
         #expect(Node.exposure(primary, [empty])?.entries == 61)

@@ -1,4 +1,3 @@
-import Engine
 import JSON
 import Log
 import Platform
@@ -9,13 +8,13 @@ import Topology
 
 /// The sentences that `GET /v1/sync` and the page say, state by state; the worst first.
 @Suite struct VerdictTests {
-    private static let now = UnixMilliseconds(rawValue: 1_769_860_800_000)
+    static let now = UnixMilliseconds(rawValue: 1_769_860_800_000)
 
-    private static func ago(_ seconds: UInt64) -> UnixMilliseconds {
+    static func ago(_ seconds: UInt64) -> UnixMilliseconds {
         UnixMilliseconds(rawValue: now.rawValue - seconds * 1_000)
     }
 
-    private static func node(
+    static func node(
         _ name: String, _ state: RunningState? = .streaming, since: UInt64 = 3_600,
         observed: UInt64? = 0, lag: Double = 0, digest: UInt8 = 1,
         _ change: (inout NodeReport) -> Void = { _ in }
@@ -37,13 +36,13 @@ import Topology
         return report
     }
 
-    private static let n1 = node("n1", .serving)
+    static let n1 = node("n1", .serving)
 
-    private static func error(_ detail: String) -> NodeReport.Failure {
+    static func error(_ detail: String) -> NodeReport.Failure {
         .init(code: "timed-out", detail: detail, at: ago(1))
     }
 
-    private static func sync(
+    static func sync(
         _ nodes: [NodeReport], _ change: (inout SyncReport) -> Void = { _ in }
     ) -> SyncReport {
         let replicas = nodes.count { $0.configured?.role == .replica }
@@ -54,7 +53,7 @@ import Topology
         return sync
     }
 
-    private static func drift(
+    static func drift(
         _ kind: DriftItem.Kind, _ node: String, _ detail: String, since: UInt64 = 8
     ) -> (item: DriftItem, since: UnixMilliseconds) {
         let item = DriftItem(
@@ -62,14 +61,14 @@ import Topology
         return (item, ago(since))
     }
 
-    private static func verdict(
+    static func verdict(
         _ nodes: [NodeReport], _ drift: [(item: DriftItem, since: UnixMilliseconds)] = [],
         own: String = "n1", _ change: (inout SyncReport) -> Void = { _ in }
     ) -> Verdict {
         Verdict(sync(nodes, change), drift: drift, own: own, now: now)
     }
 
-    private static func texts(
+    static func texts(
         _ nodes: [NodeReport], _ drift: [(item: DriftItem, since: UnixMilliseconds)] = [],
         own: String = "n1", _ change: (inout SyncReport) -> Void = { _ in }
     ) -> [String] {
@@ -114,8 +113,26 @@ import Topology
         }
         #expect(
             found.items.map(\.text) == [
-                "All is well: n1 accepts writes and 1 of 1 replica is in sync."
+                "All is well: n1 accepts writes and 0 of 1 replica is in sync; the rest follow in a moment."
             ])
+    }
+
+    @Test func `who is not in sync is named beside what else is wrong`() {
+        let n2 = Self.node("n2", lag: 0.2) {
+            $0.lacks = [.init(code: "lagging", detail: "20 entries behind, 0.2 s")]
+        }
+        let n3 = Self.node("n3", observed: 30) {
+            $0.lacks = [.init(code: "unreachable", detail: "the node does not answer")]
+        }
+        let found = Self.verdict([Self.n1, n2, n3]) { $0.inSync = false }
+        #expect(found.items.map(\.code) == ["unheard", "not-in-sync"], "each once")
+        #expect(found.items.map(\.node) == ["n3", "n2"])
+    }
+
+    @Test func `how far behind is lagging, the node's own limit says`() {
+        let n2 = Self.node("n2", lag: 3) { $0.lacks = [] }
+        #expect(Self.verdict([Self.n1, n2]).worst.code == "lagging")
+        #expect(Self.verdict([Self.n1, n2]) { $0.inSyncLag = .seconds(10) }.worst.code == "well")
     }
 
     // MARK: - The primary
@@ -150,6 +167,54 @@ import Topology
                     .init(code: "disk-nearly-full", detail: "the disk is nearly full")
                 ]
             } == ["n1 is primary but does not accept writes: the disk is nearly full."])
+    }
+
+    @Test func `a disk that is nearly full is said once, of whichever node`() {
+        let alarm = NodeReport.Alarm(
+            code: "disk-nearly-full", since: Self.ago(70), detail: "9 MiB are free on the disk",
+            nextStep: "make room")
+        func with(_ node: NodeReport) -> NodeReport {
+            var node = node
+            node.alarms = [alarm]
+            return node
+        }
+        let found = Self.verdict([with(Self.n1), Self.node("n2")], own: "n2") {
+            $0.writable = false
+            $0.writeObstacles = Node.writeObstacles(of: with(Self.n1))
+        }
+        #expect(
+            found.items.map(\.text) == [
+                "n1 cannot answer writes with success for 1 min 10 s: 9 MiB are free on the disk. Next: make room."
+            ])
+        #expect(found.worst.since == Self.ago(70))
+        let replica = Self.verdict([Self.n1, with(Self.node("n2"))])
+        #expect(
+            replica.items.map(\.text) == [
+                "The disk of n2 has been nearly full for 1 min 10 s: 9 MiB are free on the disk. Next: make room"
+            ])
+        #expect(replica.worst.level == .warn)
+    }
+
+    @Test func `who did not answer a moment ago is no fault yet`() {
+        func silent(_ observed: UInt64) -> NodeReport {
+            Self.node("n1", .serving, observed: observed) { $0.running = nil }
+        }
+        func verdict(_ observed: UInt64) -> Verdict {
+            Self.verdict([silent(observed), Self.node("n2")], own: "n2") { $0.writable = false }
+        }
+        #expect(
+            verdict(2).items.map(\.text) == [
+                "The primary n1 has not been heard for 2 s: it is asked again each second."
+            ])
+        #expect(verdict(2).worst.level == .info)
+        #expect(verdict(3).worst.level == .bad)
+        #expect(verdict(3).worst.text.hasPrefix("Nothing can be written"))
+        let new = Self.node("n2", observed: nil) { $0.running = nil }
+        func waiting(since: UInt64) -> Verdict {
+            Self.verdict([Self.n1, new], [Self.drift(.nodeUnreachable, "n2", "x", since: since)])
+        }
+        #expect(waiting(since: 2).worst.level == .info)
+        #expect(waiting(since: 3).worst.level == .bad)
     }
 
     @Test func `a silent primary explains what its replicas lack`() {
@@ -249,18 +314,18 @@ import Topology
             ])
     }
 
-    private static let troubles: [(n2: NodeReport, expected: String)] = [
+    static let troubles: [(n2: NodeReport, expected: String)] = [
         (
             node("n2", observed: 73),
             "n2 has not been heard for 1 min 13 s: check that it runs and can be reached at http://n2:7070."
         ),
         (
             node("n2", observed: nil),
-            "n2 has not been heard yet: check that it runs and can be reached at http://n2:7070."
+            "n2 has not been heard yet: it is asked again each second."
         ),
         (
             node("n2", observed: 2) { $0.running = nil },
-            "n2 has not been heard for 2 s: check that it runs and can be reached at http://n2:7070."
+            "n2 has not been heard for 2 s: it is asked again each second."
         ),
         (
             node("n2", .backoff, since: 42) { $0.lastError = error("connection refused.") },
@@ -347,63 +412,7 @@ import Topology
                 ])
     }
 
-    // MARK: - Namespaces
-
-    private static func troubled(
-        _ name: String, _ trouble: NamespaceTrouble, since: UInt64? = nil
-    ) -> NodeReport.TroubledNamespace {
-        .init(
-            name: name, trouble: trouble, since: since.map(ago), keys: 2, bytes: 20, quotaKeys: 2)
-    }
-
-    @Test func `a namespace that refuses writes is in the sentence`() {
-        let n1 = Self.node("n1", .serving) {
-            $0.namespacesInTrouble = .init(
-                usedUp: 1, overSoftQuota: 0, nearlyUsedUp: 0, readOnly: 0,
-                items: [Self.troubled("shop", .quotaKeysUsedUp, since: 180)])
-        }
-        let found = Self.verdict([n1, Self.node("n2")])
-        #expect(
-            found.items.map(\.text) == [
-                "shop has been full for 3 min 0 s (2 of 2 keys): it refuses writes that need more, until keys are deleted or the quota is raised."
-            ])
-        #expect(found.worst.level == .warn)
-        #expect(found.worst.namespace == "shop")
-    }
-
-    @Test func `many of them are counted, and some named`() {
-        let n1 = Self.node("n1", .serving) {
-            $0.namespacesInTrouble = .init(
-                usedUp: 1_200, overSoftQuota: 2, nearlyUsedUp: 0, readOnly: 0,
-                items: ["a", "b", "c", "d"].map { Self.troubled($0, .quotaKeysUsedUp) }
-                    + ["e", "f"].map { Self.troubled($0, .softQuotaBytes) })
-        }
-        #expect(
-            Self.texts([n1]) == [
-                "1,200 namespaces are full (a, b, c and 1,197 more): they refuse writes that need more, until keys are deleted or the quota is raised.",
-                "2 namespaces use more than their soft quotas (e and f); nothing is refused yet: delete keys, or raise the quotas.",
-            ])
-    }
-
-    @Test func `what somebody wanted is a note, and all is well`() {
-        let n1 = Self.node("n1", .serving) {
-            $0.namespacesInTrouble = .init(
-                usedUp: 0, overSoftQuota: 0, nearlyUsedUp: 2, readOnly: 1,
-                items: [Self.troubled("shop", .readOnly, since: 5)])
-        }
-        let found = Self.verdict([n1, Self.node("n2")])
-        #expect(
-            found.items.map(\.text) == [
-                "All is well: n1 accepts writes and 1 of 1 replica is in sync.",
-                "shop has been read-only for 5 s.",
-                "2 namespaces have nearly used up their quotas.",
-            ])
-        #expect(found.items.map(\.level) == [.ok, .note, .note])
-        // Nor are they gone when something is wrong.
-        #expect(
-            Self.verdict([n1, Self.node("n2", observed: 9)]).items.map(\.code)
-                == ["unheard", "read-only", "quota-nearly-used-up"])
-    }
+    // MARK: - Notes
 
     @Test func `what a node gave up is said for a day`() {
         func n2(_ seconds: UInt64) -> NodeReport {

@@ -78,12 +78,13 @@ extension Catalog {
             .map(\.namespace)
     }
 
-    /// How many namespaces are in each of these troubles, and the first of each that are in none of those
-    /// before it. Looks at the counters of all.
+    /// How many namespaces are in each of these troubles; how many of them are in none of those before it,
+    /// and the first of those. Looks at the counters of all.
     public func namespaces(
         in troubles: [NamespaceTrouble], countMax: Int
-    ) -> (counts: [Int], first: [Namespace]) {
+    ) -> (counts: [Int], worst: [Int], first: [Namespace]) {
         var counts = troubles.map { _ in 0 }
+        var worst = counts
         var found = troubles.map { _ in [NamespaceID]() }
         counters.forEach { id, usage in
             let trouble = usage.trouble
@@ -91,11 +92,13 @@ extension Catalog {
             var isFound = false
             for place in troubles.indices where !trouble.isDisjoint(with: troubles[place]) {
                 counts[place] += 1
-                if !isFound, found[place].count < countMax { found[place].append(id) }
+                if isFound { continue }
                 isFound = true
+                worst[place] += 1
+                if found[place].count < countMax { found[place].append(id) }
             }
         }
-        return (counts, found.joined().prefix(countMax).compactMap { namespaces[$0] })
+        return (counts, worst, found.joined().prefix(countMax).compactMap { namespaces[$0] })
     }
 
     /// One page. What changes between two pages may be seen twice, or not; by name or id those that

@@ -42,7 +42,12 @@ struct FirstView {
             "sources": FirstView.sources(sync, own: name, now).escapedForHTML,
             "self": "as seen by \(name)".escapedForHTML,
             "title": "\(worst.level.symbol) \(name) · Convoy".escapedForHTML,
-            "nodes": NodeRows(sync: sync, own: name, now: now).markup(max: FirstView.nodesMax),
+            "nodes": NodeRows(
+                sync: sync, own: name, now: now, named: verdict.items.compactMap(\.node)
+            ).markup(max: FirstView.nodesMax),
+            "nodes-note": FirstView.note(
+                FirstView.nodesMax, of: sync.nodes.count, "nodes", ", the worst first",
+                path: "/v1/nodes"),
             "converged": sync.converged ? "What runs is what is configured." : "Not compared yet.",
             "converged-hidden": drift.isEmpty ? "" : "hidden",
             "drift": drift.map { FirstView.line($0.item, since: $0.since, now) }.joined(),
@@ -58,8 +63,20 @@ struct FirstView {
             let found = catalog.namespaces(
                 after: nil, prefix: "", countMax: FirstView.namespacesMax)
             values["namespaces"] = found.map { FirstView.row($0, now) }.joined()
+            values["namespaces-note"] = FirstView.note(
+                FirstView.namespacesMax, of: catalog.namespaceCount, "namespaces", ", by name",
+                path: "/v1/namespaces")
         }
         self.values = values
+    }
+
+    /// What is left out, for who has no script; nothing when all are there.
+    private static func note(
+        _ shown: Int, of count: Int, _ what: String, _ order: String, path: String
+    ) -> String {
+        count <= shown
+            ? ""
+            : "<p>\(shown) of \(Wording.count(count)) \(what)\(order); all of them: <a href=\"\(path)\">\(path)</a>.</p>"
     }
 
     // MARK: - Facts

@@ -8,8 +8,26 @@ struct NodeRows {
     let sync: SyncReport
     let own: String
     let now: UnixMilliseconds
+    /// The names of those of which something is said at the head of the page, the worst first.
+    let named: [String]
 
-    func markup(max: Int) -> String { sync.nodes.prefix(max).map { row($0) + more($0) }.joined() }
+    func markup(max: Int) -> String {
+        (sync.nodes.count <= max ? sync.nodes : Array(worstFirst.prefix(max)))
+            .map { row($0) + more($0) }.joined()
+    }
+
+    /// As `worstFirst` in nodes.js.
+    private var worstFirst: [NodeReport] {
+        func place(_ node: NodeReport) -> Int {
+            if let place = named.firstIndex(of: node.name) { return place }
+            let isWell =
+                NodeRows.isHeard(node, now) && ["ok", "info"].contains(NodeRows.word(node).2)
+            return named.count + (isWell ? 1 : 0)
+        }
+        return sync.nodes.map { (place($0), $0) }.enumerated()
+            .sorted { ($0.element.0, $0.offset) < ($1.element.0, $1.offset) }
+            .map(\.element.1)
+    }
 
     /// Lately enough that what is known of it says something of now.
     static func isHeard(_ node: NodeReport, _ now: UnixMilliseconds) -> Bool {
@@ -85,8 +103,17 @@ struct NodeRows {
     private func fullSync(_ sync: NodeReport.FullSync) -> String {
         var text = "Full sync: \(sync.stage), \(Wording.bytes(sync.bytesDone))"
         if let total = sync.bytesTotal { text += " of \(Wording.bytes(total))" }
-        return text + ", because \(sync.reason)"
+        return text + ", " + (NodeRows.causes[sync.reason] ?? "because of \(sync.reason)")
     }
+
+    /// As CAUSES in words.js.
+    private static let causes = [
+        "empty": "because it was empty",
+        "position-not-retained": "because the log no longer reaches back to its position",
+        "history-diverged": "because its history had diverged",
+        "requested": "because it was asked for",
+        "catalog-differs": "because its catalog differed",
+    ]
 
     private func cell(_ classes: String, _ label: String, _ text: String) -> String {
         "<td class=\"\(classes)\" role=\"cell\" data-label=\"\(label)\">\(text.escapedForHTML)</td>"

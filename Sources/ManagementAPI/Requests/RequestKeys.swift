@@ -51,7 +51,7 @@ extension Call {
             let kept = KeptResponse(response)
             return (kept: kept?.encoded ?? [], made: kept)
         }
-        node.submit(keeping, needsSpace: needsSpace, acks: acks) { result in
+        submit(keeping, needsSpace: needsSpace, acks: acks) { result in
             switch result {
             case .failure(let failure):
                 respond(refused(failure))

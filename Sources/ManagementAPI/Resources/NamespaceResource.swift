@@ -47,12 +47,13 @@ extension Call {
         return name
     }
 
-    /// The namespace that the path names.
+    /// The namespace that the path names, if it is still the one that the caller's token opens: a name may
+    /// have come to mean another one since the request was let in.
     func namespace(_ catalog: Catalog) throws(Problem) -> Namespace {
         let name = try namespaceName()
-        guard let namespace = catalog.namespace(named: name) else {
-            throw Problem(Refusal.namespaceNotFound(name))
-        }
+        guard let namespace = catalog.namespace(named: name),
+            caller.namespace.map({ $0 == namespace.record.id }) ?? true
+        else { throw Problem(Refusal.namespaceNotFound(name)) }
         return namespace
     }
 }

@@ -81,4 +81,6 @@ public enum AlarmCode: String, CaseIterable, Sendable {
     case replicasMissing = "replicas-missing"
     /// The primary refuses writes, for it hears no replica.
     case isolated
+    /// Less is free on the node's disk than it keeps in reserve; as primary it refuses writes.
+    case diskNearlyFull = "disk-nearly-full"
 }

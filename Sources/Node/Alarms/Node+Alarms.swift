@@ -20,6 +20,7 @@ extension Node {
         judgeRetention(document, &verdicts)
         judgePrimary(document, &verdicts)
         judgeWrites(document, &verdicts)
+        judgeDisk(&verdicts)
         let changes = alarms.withLock { $0.take(verdicts, at: .now()) }
         compareCatalog(document)
         if changes.isEmpty { return }
@@ -100,6 +101,9 @@ extension Node {
             return "start the missing replicas, add others, or lower min_in_sync_replicas"
         case .isolated:
             return "start a replica or mend the way to it, or remove those that are gone"
+        case .diskNearlyFull:
+            return
+                "make room on the disk of \(options.dataPath) at \(name), or flush or delete what is not needed: that is taken"
         }
     }
 
@@ -131,6 +135,12 @@ extension Node {
         } else {
             verdicts[key] = .unknown
         }
+    }
+
+    private func judgeDisk(_ verdicts: inout [AlarmBook.Key: AlarmBook.Verdict]) {
+        guard let own = state.facts.number else { return }
+        verdicts[AlarmBook.Key(node: own, code: .diskNearlyFull)] =
+            state.isDiskLow ? .wrong(diskLow) : .right
     }
 
     private func judgeReplicas(

@@ -1,5 +1,6 @@
 import Engine
 import HTTPClient
+import JSON
 import Log
 import Platform
 import Replication
@@ -53,22 +54,27 @@ extension Node {
         }
     }
 
-    /// Blocks, for ``comparisonMax`` and one request at most. Nil: the two catalogs were not met at the
+    /// Blocks, for ``comparisonMax`` at most. Nil: the two catalogs were not met at the
     /// same entry, or the primary did not answer.
     private func catalogDifferences(_ client: PeerClient) -> NodeReport.CatalogDifferences? {
         let deadline = MonotonicTime.now() + Node.comparisonMax
         while MonotonicTime.now() < deadline {
-            if let found = compareOnce(client) { return found }
+            if let found = compareOnce(client, until: deadline) { return found }
             _ = Monitor(()).wait(until: .now() + Node.comparisonPause) { _ -> Void? in nil }
         }
         return nil
     }
 
-    private func compareOnce(_ client: PeerClient) -> NodeReport.CatalogDifferences? {
-        let deadlines = FetchDeadlines(total: Node.comparisonMax)
-        guard
-            let theirs = (try? client.call("GET", "/replication/catalog", deadlines: deadlines))
-                .flatMap(CatalogSums.init(json:)), let own = engine?.state,
+    private func compareOnce(
+        _ client: PeerClient, until deadline: MonotonicTime
+    ) -> NodeReport.CatalogDifferences? {
+        func ask(_ path: String) -> JSONValue? {
+            let left = deadline - .now()
+            guard left > .zero else { return nil }
+            return try? client.call("GET", path, deadlines: FetchDeadlines(total: left))
+        }
+        guard let theirs = ask("/replication/catalog").flatMap(CatalogSums.init(json:)),
+            let own = engine?.state,
             own.header.catalogIndex == theirs.index
         else { return nil }
         let sums = own.catalog.namespaceSums()
@@ -76,10 +82,8 @@ extension Node {
         let differing = sums.indices.filter { sums[$0] != theirs.sums[$0] }
         for part in differing.prefix(Node.partsMax) {
             guard
-                let told =
-                    (try? client.call(
-                        "GET", "/replication/catalog/\(part)", deadlines: deadlines))
-                    .flatMap(CatalogPart.init(json:)), told.index == theirs.index
+                let told = ask("/replication/catalog/\(part)").flatMap(CatalogPart.init(json:)),
+                told.index == theirs.index
             else { return nil }
             let differences = NamespaceDifference.between(
                 own.catalog.namespaceDigests(of: part), told.namespaces)

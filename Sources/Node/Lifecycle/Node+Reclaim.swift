@@ -13,12 +13,12 @@ extension Node {
 
     /// On a thread of its own: it may take long.
     func reclaimSpace() {
-        guard let engine else { return }
+        guard let engine, engine.isReclaimDue else { return }
         let (start, before) = (MonotonicTime.now(), engine.reclaimStatus.reclaimedBytes)
         let id = beginReclaim(engine)
         do {
             try engine.reclaimSpace()
-            try engine.measureReclaim()
+            try engine.measureReclaim(isUrgent: true)
             let bytes = engine.reclaimStatus.reclaimedBytes - before
             if let id { endReclaim(id, engine, bytes) }
             guard bytes > 0 else { return }
@@ -52,7 +52,7 @@ extension Node {
 
     private func beginReclaim(_ engine: Engine) -> String? {
         // A failure is met again by the work itself, and told there.
-        try? engine.measureReclaim()
+        try? engine.measureReclaim(isUrgent: true)
         let status = engine.reclaimStatus
         guard status.pendingBytes >= Node.reclaimBytesMin else { return nil }
         let record = OperationRecord(

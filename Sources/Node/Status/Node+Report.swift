@@ -74,7 +74,7 @@ extension Node {
             role: role, state: runningState(session, document),
             upstream: session?.upstream.name.rawValue,
             since: session?.since.wallClock
-                ?? (isIsolated ? source.heardAt.wallClock : state.since),
+                ?? (isIsolated ? max(source.heardAt.wallClock, state.since) : state.since),
             lastProgressAt: session?.lastProgressAt.wallClock,
             nextRetryAt: session?.nextRetryAt?.wallClock, attempt: session?.attempt ?? 0,
             failing: session?.failing.flatMap { RunningState(rawValue: $0.state.rawValue) },

@@ -28,7 +28,8 @@ extension Node {
             writeObstacles: isOutside ? [] : obstacles, position: primary?.position,
             logFirst: engine?.log.first, logLast: engine?.log.last.index,
             logBytes: engine?.log.bytes,
-            exposure: Node.exposure(primary, replicas), nodes: reports, observedAt: .now())
+            exposure: Node.exposure(primary, replicas), nodes: reports, observedAt: .now(),
+            inSyncLag: options.inSyncLag)
     }
 
     private func replicaReports(
@@ -51,11 +52,15 @@ extension Node {
         _ primary: NodeReport?, _ replicas: [NodeReport]
     ) -> SyncReport.Exposure? {
         guard let position = primary?.position else { return nil }
-        let candidates = replicas.filter { $0.isPromotable && $0.lag != nil }
+        // Who lags may take over all the same: what it lacks is what would be lost.
+        func isCandidate(_ replica: NodeReport) -> Bool {
+            replica.running?.role == .replica && replica.vetoes.allSatisfy { $0.code == "lagging" }
+        }
+        let candidates = replicas.filter { isCandidate($0) && $0.lag != nil }
         let best = candidates.min { ($0.lag?.entries ?? .max) < ($1.lag?.entries ?? .max) }
         guard let best, let lag = best.lag else {
             // Who is silent may have all of it, or nothing.
-            let isKnown = replicas.allSatisfy { $0.running != nil && !$0.isPromotable }
+            let isKnown = replicas.allSatisfy { $0.running != nil && !isCandidate($0) }
             return SyncReport.Exposure(
                 entries: isKnown ? position.index.rawValue : nil, bytes: nil, seconds: nil,
                 candidate: nil)

@@ -21,7 +21,7 @@ extension Node {
         }
         if state.isDiskLow {
             obstacles.append(
-                WriteObstacle(code: "disk-nearly-full", detail: "the disk is nearly full"))
+                WriteObstacle(code: AlarmCode.diskNearlyFull.rawValue, detail: diskLow))
         }
         if let missing = missingReplicas {
             obstacles.append(
@@ -32,6 +32,13 @@ extension Node {
                 WriteObstacle(code: AlarmCode.isolated.rawValue, detail: Node.isolated))
         }
         return obstacles
+    }
+
+    /// Why nothing is taken that needs space, in words.
+    var diskLow: String {
+        let reserve = options.diskReserveBytes >> 20
+        return
+            "\(maintenance.freeBytes >> 20) MiB are free on the disk, and \(reserve) MiB are kept in reserve"
     }
 
     static let isolated =
@@ -79,8 +86,8 @@ extension Node {
         guard state == .serving || state == .unconfirmed else {
             return [WriteObstacle(code: state.rawValue, detail: "the primary is \(state.rawValue)")]
         }
-        let codes = [AlarmCode.replicasMissing.rawValue, AlarmCode.isolated.rawValue]
-        return primary.alarms.filter { codes.contains($0.code) }
+        let codes: [AlarmCode] = [.replicasMissing, .isolated, .diskNearlyFull]
+        return primary.alarms.filter { alarm in codes.contains { $0.rawValue == alarm.code } }
             .map { WriteObstacle(code: $0.code, detail: $0.detail) }
     }
 }

@@ -5,6 +5,8 @@ public import Platform
 extension NodeReport {
     /// The namespaces that do not take all that is written to them, or soon will not, as this node's own
     /// state has them.
+    ///
+    /// Each counts once, as the worst that it is in, in this order.
     public struct NamespacesInTrouble: Equatable, Sendable {
         public var usedUp = 0
         public var overSoftQuota = 0
@@ -30,7 +32,7 @@ extension NodeReport {
 extension NodeReport.NamespacesInTrouble {
     /// Looks at the counters of all: some tenths of a millisecond, when they are a hundred thousand.
     init(of catalog: Catalog) {
-        let (counts, first) = catalog.namespaces(
+        let (_, counts, first) = catalog.namespaces(
             in: [.usedUp, .overSoftQuota, .nearlyUsedUp, .readOnly],
             countMax: NodeReport.NamespacesInTrouble.itemsMax)
         (usedUp, overSoftQuota, nearlyUsedUp, readOnly) = (

@@ -25,6 +25,8 @@ public struct SyncReport: Sendable {
     public var exposure: Exposure?
     public var nodes: [NodeReport]
     public var observedAt: UnixMilliseconds
+    /// How far behind a replica may be and count as in sync.
+    public var inSyncLag: Duration = .seconds(1)
 
     /// What would be lost if the primary died now and the best replica took over.
     public struct Exposure: Equatable, Sendable {

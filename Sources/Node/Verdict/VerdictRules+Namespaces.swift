@@ -15,25 +15,28 @@ extension VerdictRules {
         if let first = full.first {
             let rest = "until keys are deleted or the quota is raised"
             let count = max(counts?.usedUp ?? 0, full.count)
+            let since = soleSince(first, .usedUp)
             add(
                 .quota, .warn, "quota-used-up",
                 count == 1
-                    ? "\(first.name) \(first.since == nil ? "is" : "has been") full\(lasting(first.since))\(room(first)): it refuses writes that need more, \(rest)."
+                    ? "\(first.name) \(since == nil ? "is" : "has been") full\(lasting(since))\(room(first)): it refuses writes that need more, \(rest)."
                     : "\(Wording.count(count)) namespaces are full (\(names(full, count))): they refuse writes that need more, \(rest).",
-                namespace: first.name, since: count == 1 ? first.since : nil)
+                namespace: first.name, since: count == 1 ? since : nil)
         }
         let soft = troubled.filter {
             $0.trouble.isDisjoint(with: .usedUp)
                 && !$0.trouble.isDisjoint(with: .overSoftQuota)
         }
-        if let first = soft.first {
-            let count = max(counts?.overSoftQuota ?? 0, soft.count)
+        // With many that are full none of these may be among those whose names are known here.
+        let count = max(counts?.overSoftQuota ?? 0, soft.count)
+        if count > 0 {
+            let since = soft.first.flatMap { soleSince($0, .overSoftQuota) }
             add(
                 .softQuota, .warn, "soft-quota-exceeded",
                 count == 1
-                    ? "\(first.name) uses more than its soft quota\(lasting(first.since)); nothing is refused yet: delete keys, or raise the quota."
-                    : "\(Wording.count(count)) namespaces use more than their soft quotas (\(names(soft, count))); nothing is refused yet: delete keys, or raise the quotas.",
-                namespace: first.name, since: count == 1 ? first.since : nil)
+                    ? "\(soft.first?.name ?? "1 namespace") uses more than its soft quota\(lasting(since)); nothing is refused yet: delete keys, or raise the quota."
+                    : "\(Wording.count(count)) namespaces use more than their soft quotas\(examples(soft, count)); nothing is refused yet: delete keys, or raise the quotas.",
+                namespace: soft.first?.name, since: count == 1 ? since : nil)
         }
     }
 
@@ -41,30 +44,49 @@ extension VerdictRules {
     mutating func addNamespaceNotes() {
         guard let counts = ownReport?.namespacesInTrouble else { return }
         addNote(
-            "read-only", counts.readOnly, troubled.filter { $0.trouble.contains(.readOnly) },
+            "read-only", counts.readOnly, .readOnly,
             one: "is read-only", lasting: "has been read-only", many: "are read-only")
         addNote(
             "quota-nearly-used-up", counts.nearlyUsedUp,
-            troubled.filter { !$0.trouble.isDisjoint(with: .nearlyUsedUp) },
-            one: "has nearly used up its quota", lasting: nil,
+            .nearlyUsedUp, one: "has nearly used up its quota", lasting: nil,
             many: "have nearly used up their quotas")
     }
 
-    /// `listed` are those of the `count` whose names are known here.
     private mutating func addNote(
-        _ code: String, _ count: Int, _ listed: [NodeReport.TroubledNamespace], one: String,
+        _ code: String, _ count: Int, _ trouble: NamespaceTrouble, one: String,
         lasting verb: String?, many: String
     ) {
         guard count > 0 else { return }
-        let examples = listed.isEmpty ? "" : " (\(names(listed, count)))"
-        let since = verb == nil || count > 1 ? nil : listed.first?.since
+        // Of what is worse something was said.
+        let listed = troubled.filter {
+            !$0.trouble.isDisjoint(with: trouble)
+                && $0.trouble.isDisjoint(with: worse(than: trouble))
+        }
+        let since =
+            verb == nil || count > 1 ? nil : listed.first.flatMap { soleSince($0, trouble) }
         let text =
             count == 1
             ? "\(listed.first?.name ?? "1 namespace") \(since == nil ? one : verb ?? one)\(lasting(since))."
-            : "\(Wording.count(count)) namespaces \(many)\(examples)."
+            : "\(Wording.count(count)) namespaces \(many)\(examples(listed, count))."
         add(
             .note, .note, code, text, namespace: listed.first?.name,
             since: since)
+    }
+
+    private func worse(than trouble: NamespaceTrouble) -> NamespaceTrouble {
+        trouble == .readOnly
+            ? [.usedUp, .overSoftQuota, .nearlyUsedUp] : [.usedUp, .overSoftQuota]
+    }
+
+    /// Since when it has been in this trouble, if it is in no other: the time is of all that it is in.
+    private func soleSince(
+        _ item: NodeReport.TroubledNamespace, _ trouble: NamespaceTrouble
+    ) -> UnixMilliseconds? {
+        trouble.isSuperset(of: item.trouble) ? item.since : nil
+    }
+
+    private func examples(_ items: [NodeReport.TroubledNamespace], _ count: Int) -> String {
+        items.isEmpty ? "" : " (\(names(items, count)))"
     }
 
     private func names(_ items: [NodeReport.TroubledNamespace], _ count: Int) -> String {

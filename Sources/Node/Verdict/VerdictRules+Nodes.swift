@@ -19,6 +19,11 @@ extension VerdictRules {
         let isPrimary = name == sync.primary
         if isPrimary, told.contains(name) { return }
         tell(name)
+        if isBrief(node) {
+            return add(
+                isPrimary ? .silentPrimary : .link, .info, "unheard",
+                "\(name) \(unheard(node)): it is asked again each second.", node: name)
+        }
         add(
             isPrimary ? .silentPrimary : .link, .bad, "unheard",
             "\(name) \(unheard(node)): check that it runs and can be reached at \(node.address ?? "its address").",
@@ -167,12 +172,8 @@ extension VerdictRules {
             node: node.name)
     }
 
-    /// As `in-sync-lag-ms` by default.
-    private static let laggingAfterSeconds = 1.0
-
     private mutating func judgeLag(_ node: NodeReport) {
-        guard let lag = node.lag, let seconds = lag.seconds,
-            seconds > VerdictRules.laggingAfterSeconds
+        guard let lag = node.lag, let seconds = lag.seconds, seconds >= sync.inSyncLag.inSeconds
         else { return }
         tell(node.name)
         let entries = Wording.counted(lag.entries, "entry", "entries")
@@ -180,6 +181,35 @@ extension VerdictRules {
             .lag, .warn, "lagging",
             "\(node.name) is \(Wording.duration(seconds)) behind (\(entries)): if it does not catch up, look at its disk and network.",
             node: node.name)
+    }
+}
+
+// MARK: - In sync
+
+extension VerdictRules {
+    /// Of whom nothing was said that explains it.
+    mutating func judgeNotInSync() {
+        if isApart { return }
+        let behind = sync.nodes.filter {
+            $0.configured?.role == .replica && !told.contains($0.name) && !isOld($0)
+                && $0.alarms.isEmpty && !isInStep($0)
+        }
+        guard let first = behind.first else { return }
+        let why = first.lacks?.first.map { ": \(Wording.brief($0.detail))" } ?? ""
+        let more =
+            behind.count > 1
+            ? ", nor \(Wording.names(Array(behind.dropFirst().prefix(2).map(\.name)), of: behind.count - 1))"
+            : ""
+        add(
+            .notInSync, .warn, "not-in-sync",
+            "\(first.name) is not in sync\(why)\(more). Wait, or look at it.", node: first.name)
+    }
+
+    /// In sync, or behind by an entry that has only just been written: it is told of the next one in a moment.
+    /// Who stays behind lags, and that is said.
+    private func isInStep(_ replica: NodeReport) -> Bool {
+        guard let lacks = replica.lacks else { return sync.inSync }
+        return lacks.allSatisfy { ["catalog-behind", "generation-behind"].contains($0.code) }
     }
 }
 

@@ -12,6 +12,7 @@ extension Verdict {
         rules.judgeNodes()
         rules.judgeNamespaces()
         rules.judgeDrift()
+        rules.judgeNotInSync()
         rules.addNotes()
         items = rules.ordered
     }
@@ -77,19 +78,6 @@ struct VerdictRules {
     }
 
     private var nothingFound: Verdict.Item {
-        let replicas = sync.nodes.filter { $0.configured?.role == .replica }
-        let behind = replicas.filter { !isInStep($0) }
-        if let first = behind.first {
-            let why = first.lacks?.first.map { ": \(Wording.brief($0.detail))" } ?? ""
-            let more =
-                behind.count > 1
-                ? ", nor \(Wording.names(Array(behind.dropFirst().prefix(2).map(\.name)), of: behind.count - 1))"
-                : ""
-            return Verdict.Item(
-                level: .warn, code: "not-in-sync",
-                text: "\(first.name) is not in sync\(why)\(more). Wait, or look at it.",
-                node: first.name)
-        }
         let name = sync.primary ?? own
         guard sync.configuredReplicas > 0 else {
             return Verdict.Item(
@@ -99,22 +87,29 @@ struct VerdictRules {
             )
         }
         let verb = sync.configuredReplicas == 1 ? "replica is" : "replicas are"
+        let rest =
+            sync.inSyncReplicas < sync.configuredReplicas ? "; the rest follow in a moment" : ""
         return Verdict.Item(
             level: .ok, code: "well",
             text:
-                "All is well: \(name) accepts writes and \(replicas.count) of \(sync.configuredReplicas) \(verb) in sync."
+                "All is well: \(name) accepts writes and \(sync.inSyncReplicas) of \(sync.configuredReplicas) \(verb) in sync\(rest)."
         )
-    }
-
-    /// In sync, or behind by an entry that has only just been written: it is told of the next one in a moment.
-    private func isInStep(_ replica: NodeReport) -> Bool {
-        guard let lacks = replica.lacks else { return sync.inSync }
-        return lacks.allSatisfy { ["catalog-behind", "generation-behind"].contains($0.code) }
     }
 
     // MARK: - Words
 
     func lasting(_ since: UnixMilliseconds?) -> String { Wording.lasting(since, now) }
+
+    /// It did not answer this moment, or has not been asked yet: that passes, or is said in a few seconds.
+    func isBrief(_ node: NodeReport) -> Bool {
+        let since =
+            node.observedAt
+            ?? drift.first { $0.item.node == node.name && $0.item.kind == .nodeUnreachable }?.since
+        return since.map { Wording.secondsSince($0, now) < VerdictRules.silentSeconds } ?? true
+    }
+
+    /// As the alarm `primary-unreachable`.
+    private static let silentSeconds = 3.0
 
     /// Nothing was heard of it lately, so that what is known of it says nothing of now.
     func isOld(_ node: NodeReport) -> Bool {
@@ -140,6 +135,7 @@ extension VerdictRules {
     private mutating func judge(_ alarm: NodeReport.Alarm, of node: NodeReport) {
         let name = node.name
         var difference = ""
+        var level = Verdict.Level.bad
         var next = alarm.nextStep
         switch AlarmCode(rawValue: alarm.code) {
         case .primaryUnreachable:
@@ -148,6 +144,9 @@ extension VerdictRules {
             next = "start it again, or have a replica take over."
         case .replicasMissing, .isolated:
             if told.contains(name) { return }
+        case .diskNearlyFull:
+            if told.contains(name) { return }
+            if name != sync.primary { level = .warn }
         case .catalogDiffers:
             difference = node.catalogDifferences.map { ": \($0.text)" } ?? ""
             next = "resync \(name)."
@@ -155,7 +154,7 @@ extension VerdictRules {
         case .positionNotRetained, nil: break
         }
         add(
-            .alarm, .bad, alarm.code,
+            .alarm, level, alarm.code,
             "\(word(alarm, of: name))\(lasting(alarm.since)): \(Wording.humane(alarm.detail, now))\(difference). Next: \(next)",
             node: name, since: alarm.since)
     }
@@ -177,7 +176,13 @@ extension VerdictRules {
     private mutating func judgeWrites(_ name: String) {
         guard let primary, !isOld(primary) else {
             tell(name)
+            let primary = primary ?? sync.nodes.first { $0.name == name }
             let long = primary.map(unheard) ?? "has not been heard yet"
+            if let primary, isBrief(primary) {
+                return add(
+                    .writable, .info, "primary-silent",
+                    "The primary \(name) \(long): it is asked again each second.", node: name)
+            }
             return add(
                 .writable, .bad, "primary-silent",
                 "Nothing can be written: the primary \(name) \(long): start it again, or have a replica take over.",
@@ -246,6 +251,7 @@ extension VerdictRules {
         case .replicasMissing: "\(node) has had too few replicas for its writes"
         case .isolated: "\(node) has been cut off from its replicas and refuses writes"
         case .historyDamaged: "\(node) has had another history than its upstream"
+        case .diskNearlyFull: "The disk of \(node) has been nearly full"
         case nil: "\(node): \(alarm.code)"
         }
     }
