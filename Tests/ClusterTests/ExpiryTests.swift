@@ -145,4 +145,65 @@ import Testing
         try client.waitUntilInSync()
         #expect(try cluster[1].client.get("/v1/namespaces/default")["keys"] == 1)
     }
+
+    /// Each line with this time, in one import.
+    private func load(
+        _ count: Int, into namespace: String, until expiry: UnixMilliseconds, at client: TestClient
+    ) throws {
+        let at = expiry.rfc3339
+        let lines = (0..<count).map {
+            "{\"key\":\"k\($0)\",\"value\":\"x\",\"expires_at\":\"\(at)\"}\n"
+        }
+        let answer = try client.ask(
+            "POST", "/v1/namespaces/\(namespace)/import", body: Array(lines.joined().utf8))
+        #expect(answer.status == 200 && answer["created"]?.integerValue == Int64(count))
+    }
+
+    @Test(.timeLimit(.minutes(2)))
+    func
+        `a full namespace takes new keys at once when its old ones have expired, however many expire elsewhere`()
+        throws
+    {
+        let cluster = try TestCluster()
+        let client = cluster.primary.client
+        let room = 640
+        _ = try client.post("/v1/namespaces", ["name": "shop", "quota_keys": JSONValue(room)])
+            .expecting(201)
+        let expiry = UnixMilliseconds(rawValue: UnixMilliseconds.now().rawValue + 8_000)
+        // The sweep goes by time: the others come first.
+        try load(60_000, into: "default", until: expiry, at: client)
+        let after = UnixMilliseconds(rawValue: expiry.rawValue + 5)
+        try load(room, into: "shop", until: after, at: client)
+        #expect(try client.put(Path.key("new", in: "shop"), [1]).status == 507)
+        rest(.milliseconds(Int64(expiry.rawValue + 50) - Int64(UnixMilliseconds.now().rawValue)))
+
+        // As each client would write: also as one that may send it again.
+        try Parallel.run(16) { writer in
+            for number in 0..<20 {
+                let key = "w\(writer)-\(number)"
+                if number.isMultiple(of: 2) {
+                    let put = try client.put(Path.key(key, in: "shop"), [1])
+                    #expect(put.status == 201, "\(put)")
+                } else {
+                    let operation: JSONValue = ["op": "put", "key": .string(key), "value": "1"]
+                    let batch = try client.post(
+                        "/v1/namespaces/shop/batch", ["operations": [operation]],
+                        headers: [("Idempotency-Key", key)])
+                    #expect(batch.status == 200, "\(batch)")
+                }
+            }
+        }
+        let left = try client.get("/v1/namespaces/default")["keys"]?.integerValue ?? 0
+        #expect(left > 0, "the sweep was not done yet, or this has shown nothing")
+        // A batch may need more than is found at once.
+        let puts = (0..<300).map { number -> JSONValue in
+            ["op": "put", "key": .string("b\(number)"), "value": "1"]
+        }
+        _ = try client.post("/v1/namespaces/shop/batch", ["operations": .array(puts)])
+            .expecting(200)
+        try poll(within: .seconds(30), for: "the end of all that has expired") {
+            try client.get("/v1/namespaces/default")["keys"] == 0 ? true : nil
+        }
+        #expect(try client.get("/v1/namespaces/shop")["keys"] == 620)
+    }
 }

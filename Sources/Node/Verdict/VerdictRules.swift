@@ -231,8 +231,10 @@ extension VerdictRules {
                 "\(name) is primary but does not accept writes: \(why).", node: name)
         }
         tell(name)
+        let isOfReplicas = obstacle.code != AlarmCode.diskNearlyFull.rawValue
         let missing = sync.nodes.filter {
-            $0.configured?.role == .replica && (isOld($0) || $0.running?.state != .streaming)
+            isOfReplicas && $0.configured?.role == .replica
+                && (isOld($0) || $0.running?.state != .streaming)
         }
         let who =
             missing.isEmpty
