@@ -8,6 +8,9 @@ import * as words from "./words.js";
 const PLAN_TIMEOUT_MS = 10000;
 const CHANGE_TIMEOUT_MS = 30000;
 const TYPING_PAUSE_MS = 300;
+const FOLLOW_MS = 500;
+/** A second press does not confirm a plan that has changed under it. */
+const READING_MS = 1000;
 
 /** The action that is open, with what was typed. */
 let open = null;
@@ -16,13 +19,9 @@ let changed = () => {};
 
 /** The buttons of a node: { made, make }, where `made` tells when they have to be made anew. */
 export function nodeActions(node) {
-  const isReplica = node.configured?.role === "replica";
-  const list = [];
-  if (isReplica) {
-    list.push(["Switch over", changes.switchOver], ["Fail over", changes.failOver], ["Resync", changes.resync],
-      ["Set upstream", changes.follow], ["Remove", changes.remove]);
-  }
-  const allowed = list.filter(([, action]) => may(action(node.name).scope));
+  const list = [["Switch over", changes.switchOver], ["Fail over", changes.failOver], ["Resync", changes.resync],
+    ["Set upstream", changes.follow], ["Remove", changes.remove]];
+  const allowed = node.configured?.role !== "replica" ? [] : list.filter(([, action]) => may(action(node.name).scope));
   return { made: [node.name, allowed.map(([text]) => text)], make: () => allowed.length === 0 ? [] : [menu(node.name, allowed)] };
 }
 
@@ -65,6 +64,14 @@ export function startActions(whenChanged) {
   });
   byId("action-name").addEventListener("input", drawState);
   byId("action-copy").addEventListener("click", copy);
+  byId("action-again").addEventListener("click", () => {
+    if (!isSent(open)) plan();
+  });
+}
+
+export function closeActions() {
+  open = null;
+  byId("action").close();
 }
 
 export function drawActions() {
@@ -83,10 +90,16 @@ function fields() {
   return values;
 }
 
+/** Whether what is typed changes nothing of it any more. */
+function isSent(action) {
+  return ["going", "done"].includes(action.state);
+}
+
 /** What can be done with a node: one of it is then shown. */
 function choose(name, allowed) {
   open = null;
-  for (const id of ["action-what", "action-result", "action-curl"]) say(byId(id), "");
+  tell("", "");
+  for (const id of ["action-what", "action-curl"]) say(byId(id), "");
   say(byId("action-title"), name);
   byId("action-fields").replaceChildren(...allowed.map(([text, action]) => {
     const line = make("p", "choice");
@@ -94,7 +107,7 @@ function choose(name, allowed) {
     return line;
   }));
   redraw(byId("plan"), `choice of ${name}`);
-  for (const id of ["action-go", "action-copy", "action-confirm", "action-curl", "plan"]) byId(id).hidden = true;
+  for (const id of ["action-go", "action-again", "action-copy", "action-confirm", "action-curl", "plan"]) byId(id).hidden = true;
   byId("action").showModal();
 }
 
@@ -103,20 +116,21 @@ function show(action) {
   say(byId("action-title"), action.title);
   say(byId("action-what"), action.what);
   say(byId("action-go"), action.go);
-  say(byId("action-result"), "");
+  tell("", "");
   byId("action-fields").replaceChildren(...(action.fields ?? []).map(field));
-  byId("action-confirm").hidden = action.name == null;
   byId("action-name").value = "";
   say(byId("action-name-label"), action.name == null ? "" : `Type ${action.name} to confirm`);
   for (const id of ["action-copy", "action-curl", "plan"]) byId(id).hidden = false;
   if (!byId("action").open) byId("action").showModal();
-  byId("action-form").querySelector("input:not([type=checkbox]), #action-close")?.focus();
+  // It knows what is hidden.
   plan();
+  const inputs = byId("action-form").querySelectorAll("input:not([type=checkbox])");
+  [...inputs, byId("action-close")].find((element) => element.checkVisibility()).focus();
 }
 
 function field({ name, label, required, type, value, isRemark }) {
   const input = make("input");
-  input.name = input.id = `field-${name}`;
+  input.id = `field-${name}`;
   input.name = name;
   input.type = type ?? "text";
   input.required = required ?? false;
@@ -124,7 +138,7 @@ function field({ name, label, required, type, value, isRemark }) {
   else if (value != null) input.value = value;
   input.autocomplete = "off";
   input.addEventListener("input", () => {
-    if (!isRemark) {
+    if (!isRemark && !isSent(open)) {
       // Nothing is done by a plan of something else.
       Object.assign(open, { state: "planning", found: null, number: (open.number ?? 0) + 1 });
       clearTimeout(typing);
@@ -150,6 +164,7 @@ function request(action, dry) {
 /** Asks for the plan of what is open; a change that is not made here is only explained. */
 async function plan() {
   const action = open;
+  if (action == null) return;
   const self = known.self?.name;
   const number = action.number = (action.number ?? 0) + 1;
   action.state = "planning";
@@ -164,8 +179,7 @@ async function plan() {
   } else if (byId("action-fields").querySelector("input:invalid[name=address]")) {
     action.state = "waiting";
   } else {
-    let answer = null;
-    try { answer = await ask(...request(action, true), PLAN_TIMEOUT_MS); } catch { /* null says it */ }
+    const answer = await answerTo(request(action, true), PLAN_TIMEOUT_MS);
     if (open !== action || action.number !== number) return;
     if (answer?.status === 200) Object.assign(action, { found: answer.body, state: "planned" });
     else Object.assign(action, { state: "refused", why: explain(answer) });
@@ -173,8 +187,13 @@ async function plan() {
   drawState();
 }
 
+/** Null if none came. */
+async function answerTo(what, timeout) {
+  try { return await ask(...what, timeout); } catch { return null; }
+}
+
 function explain(answer) {
-  if (answer == null) return "This node did not answer in time: look at the operations before you try again.";
+  if (answer == null) return "This node did not answer in time, and nothing was changed. Look again.";
   const faults = (answer.body?.errors ?? []).map((fault) => fault.detail).join(" ");
   return [answer.body?.detail ?? `This node answered ${answer.status}.`, faults].filter(Boolean).join(" ");
 }
@@ -182,11 +201,13 @@ function explain(answer) {
 function drawState() {
   if (!open) return;
   const { state, found } = open;
-  redraw(byId("plan"), [open.title, state, found, open.why, state === "elsewhere" && fields()], () => drawPlan(open));
+  redraw(byId("plan"), [open.title, found ?? state, open.why, state === "elsewhere" && fields()], () => drawPlan(open));
   const named = open.name == null || byId("action-name").value.trim() === open.name;
   const filled = byId("action-fields").querySelector("input:invalid") == null;
-  byId("action-go").disabled = !(state === "planned" && (found.blockers ?? []).length === 0 && named && filled);
-  byId("action-go").hidden = state === "elsewhere" || state === "done";
+  // What is in the way may be that it was done: then the same is sent again.
+  const free = found != null && (found.blockers.length === 0 || open.lost === asText(open));
+  byId("action-go").disabled = !(state === "planned" && free && named && filled);
+  byId("action-go").hidden = byId("action-again").hidden = state === "elsewhere" || state === "done";
   byId("action-confirm").hidden = open.name == null || byId("action-go").hidden;
   say(byId("action-curl"), curl(open));
 }
@@ -244,48 +265,112 @@ function addressOf(name) {
   return known.sync?.nodes.find((node) => node.name === name)?.address ?? null;
 }
 
+function asText(action) {
+  return JSON.stringify(request(action, false));
+}
+
+/** However often the same request is sent with its key, it is carried out once. */
+function withKey(action, [path, more]) {
+  if (!action.takesKey) return [path, more];
+  // Not randomUUID, which a page without TLS has not.
+  if (action.key?.of !== action.sent) action.key = { of: action.sent, text: crypto.getRandomValues(new BigUint64Array(2)).join("-") };
+  return [path, { ...more, headers: { ...more.headers, "Idempotency-Key": action.key.text } }];
+}
+
 async function go() {
   const action = open;
   if (byId("action-go").disabled) return;
-  byId("action-go").disabled = true;
-  action.state = "going";
-  let answer = null;
-  try { answer = await ask(...request(action, false), CHANGE_TIMEOUT_MS); } catch { /* null says it */ }
+  const sent = request(action, false);
+  Object.assign(action, { state: "going", sent: asText(action) });
+  drawState();
+  progress("↻ Sending…");
+  if (!await isAsPlanned(action)) return;
+  const answer = await answerTo(withKey(action, sent), CHANGE_TIMEOUT_MS);
   if (open !== action) return;
   const good = answer != null && answer.status < 300;
-  action.state = good ? "done" : "planned";
-  drawState();
+  const isLost = answer == null || answer.body?.code === "outcome-unknown";
+  action.lost = isLost ? action.sent : null;
   const id = answer?.status === 202 ? answer.body?.id : null;
-  tell(good ? "ok" : "bad", good ? id ? "↻ Begun. This says how it ends." : "✓ Done." : `✕ ${explain(answer)}`);
-  byId("action-close").focus();
+  if (good) tell("ok", id ? "↻ Begun. This says how it ends." : "✓ Done.");
+  else if (isLost) tell("warn", `! ${answer?.body?.detail ?? "No answer came in time."} Whether it was done is not known: the audit tells. “${action.go}” once more does it once in all.`);
+  else tell("bad", `✕ ${explain(answer)}`);
+  goOn(action, good ? "done" : "planned");
   changed();
   if (good && id) follow(action, id);
 }
 
+/** Whether it may be sent: nothing has come to the plan that was not read. */
+async function isAsPlanned(action) {
+  if (action.plan) return true;
+  const answer = await answerTo(request(action, true), PLAN_TIMEOUT_MS);
+  if (open !== action) return false;
+  if (answer?.status !== 200) {
+    tell("bad", `✕ Not sent. ${explain(answer)}`);
+    goOn(action, "planned");
+    return false;
+  }
+  const [read, { risks, blockers }] = [action.found, answer.body];
+  if (!hasMore(read.risks, risks) && (action.lost === action.sent || !hasMore(read.blockers, blockers))) return true;
+  action.found = answer.body;
+  tell("warn", "! Not sent: the plan has changed. Read it again.");
+  goOn(action, "changed");
+  setTimeout(() => {
+    if (action.state !== "changed") return;
+    action.state = "planned";
+    drawState();
+  }, READING_MS);
+  return false;
+}
+
+/** Whether `after` holds what `before` does not. Figures move all the time; what may be lost must not have doubled. Pure. */
+export function hasMore(before, after) {
+  return after.some((finding) => {
+    const same = before.find((one) => ["code", "node", "detail"].every((name) => one[name] === finding[name]));
+    const grew = ({ name, value }) => !name.endsWith("seconds") && value > 2 * (same.evidence.find((one) => one.name === name)?.value ?? 0);
+    return same == null || finding.code === "data-loss" && finding.evidence.some(grew);
+  });
+}
+
+function goOn(action, state) {
+  action.state = state;
+  drawState();
+  byId("action-close").focus();
+  // What was typed meanwhile is something else.
+  if (state !== "done" && asText(action) !== action.sent) plan();
+}
+
+/** Said aloud; progress is not. */
 function tell(level, text) {
+  say(byId("action-progress"), "");
   byId("action-result").className = `${level}-text`;
   say(byId("action-result"), text);
+}
+
+function progress(text) {
+  say(byId("action-result"), "");
+  say(byId("action-progress"), text);
 }
 
 /** Says in the dialog how an operation ends, as long as it is open. */
 async function follow(action, id) {
   const began = performance.now();
   const isThere = () => open === action && byId("action").open;
-  while (isThere()) {
-    let answer = null;
-    try { answer = await ask(`/v1/operations/${encodeURIComponent(id)}`); } catch { /* asked again */ }
+  let seen = null;
+  while (true) {
+    await new Promise((done) => setTimeout(done, FOLLOW_MS));
+    if (!isThere()) return;
+    const answer = await answerTo([`/v1/operations/${encodeURIComponent(id)}`]);
     if (!isThere()) return;
     const { state, error, steps } = answer?.body ?? {};
+    const step = steps?.find((one) => one.state === "running")?.name ?? null;
     const long = words.duration((performance.now() - began) / 1000);
     if (state === "succeeded") tell("ok", `✓ Succeeded after ${long}.`);
     else if (state === "failed" || state === "cancelled") tell("bad", `✕ ${words.capital(state)}${error ? `: ${error.detail ?? error.code}` : "."}`);
-    else {
-      const step = steps?.find((one) => one.state === "running")?.name;
-      tell("info", `↻ ${answer?.status === 200 ? "Running" : "Not known at the moment"}${step ? `: ${step.replaceAll("-", " ")}` : ""}, for ${long}.`);
-    }
-    changed();
-    if (state != null && state !== "running") return;
-    await new Promise((done) => setTimeout(done, 500));
+    else progress(`↻ ${answer?.status === 200 ? "Running" : "Not known at the moment"}${step ? `: ${step.replaceAll("-", " ")}` : ""}, for ${long}.`);
+    const ended = state != null && state !== "running";
+    if (ended || step !== seen) changed();
+    if (ended) return;
+    seen = step;
   }
 }
 

@@ -1,4 +1,6 @@
-// What is known, and asking for it: requests with a deadline, polls, and the stream of events with resume.
+// What is known, and asking for it: requests with a deadline, and polls.
+
+import { OLD_AFTER_SECONDS, brief, secondsSince } from "./words.js";
 
 const TIMEOUT_MS = 3000;
 
@@ -8,13 +10,20 @@ const UNWANTED_MS = 300;
 /** However much happens, an answer stands for so long. */
 const HURRY_MS = 300;
 
+const NOTHING = {
+  self: null, sync: null, drift: null, links: null, namespaces: null, caller: null,
+  measured: null, operations: null, topology: null, audit: null,
+};
+
 /** Clocks: the page's monotonic one for elapsed time, the server's for everything that was observed. */
 export const known = {
-  self: null, sync: null, drift: null, links: null, namespaces: null, caller: null,
-  measured: null, operations: null, history: null, audit: null, events: [],
+  ...NOTHING, events: [],
   refusal: null, unauthorized: false, failed: false,
+  session: 0,         // counts how often all of it was forgotten
   answeredAt: null,   // performance.now() of the last answer
   serverTime: null,   // the server's clock then, in ms since 1970
+  reportAge: null,    // how many seconds old the report was then
+  reads: {},          // by source: { at: performance.now() of the last answer, failure: what came instead since }
   lags: new Map(),    // by node: [seconds since 1970, seconds behind], of the last ten minutes
   rates: new Map(),   // by node: { index, at, perSecond } of its position
 };
@@ -26,8 +35,11 @@ export function serverNow() {
 
 export function view() {
   const seconds = known.answeredAt == null ? null : (performance.now() - known.answeredAt) / 1000;
+  // Nothing was asked, as in a tab behind others: that says nothing of the nodes.
+  const rereading = !known.failed && known.serverTime != null && seconds > OLD_AFTER_SECONDS;
   return {
-    now: serverNow(), self: known.self?.name ?? null, sync: known.sync, drift: known.drift,
+    now: rereading ? known.serverTime : serverNow(), self: known.self?.name ?? null, sync: known.sync, drift: known.drift,
+    rereading: rereading ? { seconds } : null, reportAge: known.reportAge,
     lost: known.failed ? { seconds } : null, refusal: known.refusal, unauthorized: known.unauthorized,
   };
 }
@@ -74,13 +86,19 @@ export function poll(path, every, take, after) {
     asking = false;
     const wanted = asked === path();
     timer = setTimeout(once, !wanted ? 0 : again ? Math.min(every, HURRY_MS) : every);
-    if (wanted) {
-      take(answer);
-      after();
-    }
+    if (!wanted) return;
+    take(answer);
+    after();
+    // As when a page of a list is gone.
+    if (asked !== path()) once();
   }
   once();
   return once;
+}
+
+/** What came instead of what was asked for. */
+export function whyNot(answer) {
+  return answer == null ? "no answer" : brief(answer.body) || `it answered ${answer.status}`;
 }
 
 export function takeIf200(key) {
@@ -103,22 +121,22 @@ export function takeSync(answer) {
   known.refusal = null;
   if (answer.status === 200 && Array.isArray(answer.body?.nodes)) {
     known.sync = answer.body;
-    for (const node of known.sync.nodes) note(node);
+    for (const node of known.sync.nodes) measure(node);
   } else if (known.unauthorized) {
     forget();
   } else {
-    known.refusal = answer.body?.detail ?? `it answered ${answer.status}`;
+    known.refusal = whyNot(answer);
   }
   // The Date header has whole seconds; the report is exact but may be old. The later one is nearer to now.
   const observed = Date.parse(answer.body?.observed_at ?? "");
   const times = [answer.date, observed].filter((time) => !Number.isNaN(time));
   known.serverTime = times.length ? Math.max(...times) : null;
+  // As of the answer: it gets no worse while nothing is asked.
+  if (answer.status === 200) known.reportAge = secondsSince(answer.body?.observed_at, known.serverTime);
 }
 
 export function forget() {
-  for (const key of ["sync", "drift", "links", "namespaces", "self", "caller", "measured", "operations",
-    "history", "audit"]) known[key] = null;
-  known.events = [];
+  Object.assign(known, NOTHING, { events: [], reads: {}, session: known.session + 1 });
   known.lags.clear();
   known.rates.clear();
 }
@@ -127,14 +145,15 @@ const REMEMBERED_SECONDS = 600;
 const NODES_MAX = 256;
 
 /** Remembers lag and rate of a node, for its sparkline. */
-function note(node) {
+function measure(node) {
   const at = Date.parse(node.observed_at ?? "") / 1000;
   if (Number.isNaN(at)) return;
   if (known.lags.size < NODES_MAX || known.lags.has(node.name)) {
     const lags = known.lags.get(node.name) ?? [];
     const last = lags.at(-1);
-    if (node.lag?.seconds != null && (!last || at - last[0] >= 5)) lags.push([at, node.lag.seconds]);
-    else if (node.lag?.seconds != null && last) last[1] = Math.max(last[1], node.lag.seconds);
+    const seconds = node.lag?.seconds;
+    if (seconds != null && last && at - last[0] < 5) last[1] = Math.max(last[1], seconds);
+    else if (seconds != null) lags.push([at, seconds]);
     while (lags.length && lags[0][0] < at - REMEMBERED_SECONDS) lags.shift();
     known.lags.set(node.name, lags);
   }

@@ -17,6 +17,7 @@ export function make(tag, className, role, text) {
   const element = document.createElement(tag);
   if (className) element.className = className;
   if (role) element.setAttribute("role", role);
+  if (tag === "th") element.scope = role === "rowheader" ? "row" : "col";
   if (text != null) element.textContent = text;
   return element;
 }
@@ -42,24 +43,49 @@ export function button(text, className, click) {
   return element;
 }
 
-/** Keeps one child of `parent` for each item, in order, by key; `create` makes one, `update` fills it. */
+/** A button that does nothing for now. It keeps the focus, which a disabled one would lose. */
+export function rest(button, rests) {
+  button.disabled = false;
+  button.ariaDisabled = rests;
+}
+
+/**
+ * Keeps one child of `parent` for each item, in order, by key; `create` makes one, `update` fills it. Whatever else is there
+ * goes first, as what the server wrote without a key: nothing moves because something is gone.
+ */
 export function keyed(parent, items, keyOf, create, update) {
-  const old = new Map();
-  for (const child of [...parent.children]) old.set(child.dataset.key, child);
-  let next = parent.firstElementChild;
+  const wanted = new Map();
   for (const item of items) {
-    const key = keyOf(item);
-    let child = old.get(key);
-    old.delete(key);
-    if (!child) {
-      child = create(item);
-      child.dataset.key = key;
-    }
+    let key = String(keyOf(item));
+    while (wanted.has(key)) key += " again";
+    wanted.set(key, item);
+  }
+  const old = new Map();
+  for (const child of [...parent.children]) {
+    const { key } = child.dataset;
+    if (wanted.has(key) && !old.has(key)) old.set(key, child);
+    else child.remove();
+  }
+  const held = document.activeElement;
+  let next = parent.firstElementChild;
+  for (const [key, item] of wanted) {
+    const child = old.get(key) ?? create(item);
+    child.dataset.key = key;
+    if (child.parentNode === parent && child.contains(held)) next = passTo(child, next);
     if (child === next) next = next.nextElementSibling;
     else parent.insertBefore(child, next);
     update(child, item);
   }
-  for (const child of old.values()) child.remove();
+}
+
+/** What is moved loses the focus: what is before `child`, which has it, goes behind instead. */
+function passTo(child, next) {
+  while (next !== child) {
+    const passed = next;
+    next = next.nextElementSibling;
+    child.parentNode.append(passed);
+  }
+  return child;
 }
 
 /** Makes the children of `element` anew, if what they are made from has changed. */

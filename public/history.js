@@ -1,59 +1,82 @@
 // What is in progress and what changed lately: operations, topology, events, audit. One tab each.
 
-import { button, byId, keyed, make, redraw, time } from "./dom.js";
+import { button, byId, keyed, make, redraw, say, time } from "./dom.js";
 import { known, may } from "./data.js";
+import { pages } from "./pages.js";
 import * as words from "./words.js";
 
 const TABS = ["operations", "topology", "events", "audit"];
-const SHOWN_MAX = 50;
+const PER_PAGE = 50;
 export const EVENTS_MAX = 300;
 const KINDS = ["node", "link", "topology", "operation", "namespace", "alarm"];
 
+const paged = (path) => pages((token) => `${path}?page_size=${PER_PAGE}${token == null ? "" : `&page_token=${token}`}`);
+const LISTS = {
+  operations: paged("/v1/operations"), topology: paged("/v1/topology/history"), audit: paged("/v1/audit"),
+};
+
 let current = "operations";
 
-export function isShown(tab) {
-  return tab === current;
+export function shownTab() {
+  return current;
+}
+
+export function latelyPath(tab) {
+  return tab === current ? LISTS[tab].path() : null;
+}
+
+export function takeLately(tab) {
+  return (answer) => {
+    if (LISTS[tab].take(answer)) known[tab] = answer.body;
+  };
 }
 
 // ---- Tabs: arrows move, as everywhere ----
 
 export function startTabs(changed) {
   const tabs = TABS.map((name) => byId(`tab-${name}`));
-  const choose = (name) => {
-    current = name;
-    for (const tab of TABS) {
-      byId(`tab-${tab}`).setAttribute("aria-selected", String(tab === name));
-      byId(`tab-${tab}`).tabIndex = tab === name ? 0 : -1;
-      byId(tab).hidden = tab !== name;
-    }
+  const choose = (chosen) => {
+    current = TABS[chosen];
+    tabs.forEach((tab, place) => {
+      tab.setAttribute("aria-selected", String(place === chosen));
+      tab.tabIndex = place === chosen ? 0 : -1;
+      byId(TABS[place]).hidden = place !== chosen;
+    });
     changed();
   };
   tabs.forEach((tab, place) => {
-    tab.addEventListener("click", () => choose(TABS[place]));
+    tab.addEventListener("click", () => choose(place));
     tab.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      const target = event.key === "Home" ? 0 : event.key === "End" ? TABS.length - 1
-        : step == null ? null : (place + step + TABS.length) % TABS.length;
+      const target = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: -1 }[event.key];
       if (target == null) return;
       event.preventDefault();
-      choose(TABS[target]);
-      tabs[target].focus();
+      const chosen = (target + TABS.length) % TABS.length;
+      choose(chosen);
+      tabs[chosen].focus();
     });
   });
-  for (const kind of KINDS) {
-    const option = make("option", null, null, kind);
-    byId("event-kind").append(option);
-  }
+  byId("event-kind").append(...KINDS.map((kind) => make("option", null, null, kind)));
   byId("event-filter").addEventListener("submit", (event) => event.preventDefault());
   byId("event-filter").addEventListener("input", changed);
+  for (const [id, go] of [["newest", "toFirst"], ["older", "toNext"]]) {
+    byId(id).addEventListener("click", () => {
+      LISTS[current][go]();
+      changed();
+    });
+  }
 }
 
 /** `actions` is { cancel(operation) }. */
 export function drawHistory({ now }, actions) {
-  if (current === "operations") drawOperations(now, actions);
-  if (current === "topology") drawTopology(now);
-  if (current === "events") drawEvents(now);
-  if (current === "audit") drawAudit(now);
+  ({ operations: drawOperations, topology: drawTopology, events: drawEvents, audit: drawAudit })[current](now, actions);
+  drawPages();
+}
+
+function drawPages() {
+  const list = LISTS[current];
+  byId("lately-pages").hidden = !list || list.isFirst() && list.shown?.next == null;
+  list?.drawButtons(byId("newest"), byId("older"));
+  if (list?.shown) say(byId("lately-note"), list.shown.first === 1 ? `the newest ${list.shown.last}` : list.range());
 }
 
 function empty(panel, text) {
@@ -62,21 +85,30 @@ function empty(panel, text) {
 
 // ---- Operations ----
 
-const STATES = { running: ["↻", "info"], succeeded: ["✓", "ok"], failed: ["✕", "bad"], cancelled: ["⊘", "old"] };
-const STEPS = { pending: "·", running: "↻", succeeded: "✓", failed: "✕", cancelled: "⊘", skipped: "–" };
+const STATES = { running: ["↻", "info"], succeeded: ["✓", "ok"], failed: ["✕", "bad"], cancelled: ["⊘", "old"],
+  pending: ["·"], skipped: ["–"] };
 
 function drawOperations(now, { cancel }) {
   const items = known.operations?.items ?? [];
   if (items.length === 0) return empty(byId("operations"), known.operations ? "No operation yet." : "–");
   delete byId("operations").dataset.made;
-  for (const child of [...byId("operations").children]) if (!child.dataset.key) child.remove();
-  keyed(byId("operations"), items.slice(0, SHOWN_MAX), (item) => item.id, () => make("article", "entry"), (article, item) => {
-    const old = item.state !== "running";
-    redraw(article, [item, may("topology:write"), Math.floor(now / (old ? 10000 : 1000))], () => operation(item, now, cancel));
+  keyed(byId("operations"), items, (item) => item.id, () => {
+    const article = make("article", "entry");
+    article.append(make("div"), make("div"));
+    return article;
+  }, (article, item) => {
+    const [about, buttons] = article.children;
+    redraw(about, [item], () => operation(item, now));
+    say(about.querySelector("time"), words.ago(item.created_at, now));
+    // Apart: what has the focus, or is being pressed, stays.
+    const cancels = item.cancellable && may("topology:write");
+    const held = buttons.contains(document.activeElement);
+    redraw(buttons, [cancels], () => cancels ? [button("Cancel…", "small", () => cancel(item))] : []);
+    if (held && !cancels) byId("operations").focus();
   });
 }
 
-function operation(item, now, cancel) {
+function operation(item, now) {
   const [symbol, level] = STATES[item.state] ?? ["?", "old"];
   const head = make("h3", null, null, `${item.type} ${item.node ?? ""}`.trim());
   const state = make("span", `${level}-text state`, null, `${symbol} ${item.state}`);
@@ -87,8 +119,8 @@ function operation(item, now, cancel) {
     item.reason ? `: ${item.reason}` : "");
   const steps = make("ol", "steps");
   for (const step of item.steps ?? []) {
-    const li = make("li", `step-${step.state}`, null, `${STEPS[step.state] ?? "?"} ${step.name}`);
-    li.title = `${step.state}${step.deadline_at ? `, until ${step.deadline_at} at most` : ""}`;
+    const li = make("li", `step-${step.state}`, null, `${STATES[step.state]?.[0] ?? "?"} ${step.name}: ${step.state}`);
+    if (step.deadline_at) li.title = `until ${step.deadline_at} at most`;
     steps.append(li);
   }
   const parts = [head, state, about, steps];
@@ -96,9 +128,6 @@ function operation(item, now, cancel) {
   const cost = costOf(item.result);
   if (cost) parts.push(make("p", "warn-text", null, cost));
   if (item.error) parts.push(make("p", "bad-text", null, `${item.error.code}: ${item.error.detail}`));
-  if (item.cancellable && may("topology:write")) {
-    parts.push(button("Cancel…", "small", () => cancel(item)));
-  }
   return parts;
 }
 
@@ -119,7 +148,7 @@ function costOf(result) {
 function progress({ id, progress: { done, total, unit } }) {
   const bar = make("progress");
   bar.setAttribute("aria-label", `Progress of ${id}`);
-  if (total != null && total > 0) bar.value = Math.min(1, done / total);
+  bar.value = Math.min(1, done / total);
   const text = unit === "bytes" ? `${words.bytes(done)} of ${words.bytes(total)}` : `${words.count(done)} of ${words.count(total)} ${unit}`;
   return [bar, make("p", "muted", null, text)];
 }
@@ -154,15 +183,14 @@ export function differences(newer, older) {
 }
 
 function drawTopology(now) {
-  const items = known.history?.items ?? [];
-  if (items.length === 0) return empty(byId("topology"), known.history ? "No document yet." : "–");
-  redraw(byId("topology"), [items.map((item) => [item.generation, item.term]), Math.floor(now / 10000)], () => items.slice(0, SHOWN_MAX)
-    .map((item, place) => {
+  const items = known.topology?.items ?? [];
+  if (items.length === 0) return empty(byId("topology"), known.topology ? "No document yet." : "–");
+  redraw(byId("topology"), [items.map((item) => [item.generation, item.term]), Math.floor(now / 10000)], () => items.map((item, place) => {
       const article = make("article", "entry");
       const about = make("p", "muted");
       about.append(time(item.changed_at, words.ago(item.changed_at, now)), ` by ${item.changed_by}`, item.reason ? `: ${item.reason}` : "");
       const list = make("ul", "differences");
-      const isOldest = place === items.length - 1 && known.history.next_page_token != null;
+      const isOldest = place === items.length - 1 && known.topology.next_page_token != null;
       const texts = isOldest ? ["the one before is on another page"] : differences(item, items[place + 1]);
       for (const text of texts) list.append(make("li", null, null, text));
       article.append(make("h3", null, null, `Generation ${words.count(item.generation)}`), about, list);
@@ -176,17 +204,21 @@ function drawEvents(now) {
   const kind = byId("event-kind").value;
   const text = byId("event-text").value.trim().toLowerCase();
   const shown = known.events.filter(({ data }) => (!kind || data.kind === kind)
-    && (!text || `${data.detail} ${data.subject} ${data.what}`.toLowerCase().includes(text))).slice(0, SHOWN_MAX);
+    && (!text || `${data.detail} ${data.subject} ${data.what}`.toLowerCase().includes(text)));
   const list = byId("event-list");
   if (shown.length === 0) {
     redraw(list, `none${known.events.length}`, make("li", "muted", null, known.events.length ? "No event like that." : "No event yet."));
     return;
   }
-  redraw(list, [shown.map(({ id }) => id), Math.floor(now / 10000)], () => shown.map(({ data }) => {
-    const li = make("li");
-    li.append(time(data.at, words.ago(data.at, now)), make("span", "badge kind", null, data.kind), make("span", "detail", null, data.detail));
-    return li;
-  }));
+  const isCut = known.events.length === EVENTS_MAX;
+  redraw(list, [shown.map(({ id }) => id), Math.floor(now / 10000)], () => [...shown.map(({ data }) => line(data.at, data.kind, data.detail, now)),
+    ...isCut ? [make("li", "muted", null, `Older than the newest ${EVENTS_MAX} are not shown.`)] : []]);
+}
+
+function line(at, kind, detail, now) {
+  const li = make("li");
+  li.append(time(at, words.ago(at, now)), make("span", "badge kind", null, kind), make("span", "detail", null, detail));
+  return li;
 }
 
 const CHANGES_MAX = 6;
@@ -206,13 +238,11 @@ function drawAudit(now) {
   if (items.length === 0) return empty(byId("audit"), known.audit ? "Nothing changed yet." : "–");
   redraw(byId("audit"), [items.map((item) => item.number), Math.floor(now / 10000)], () => {
     const list = make("ol", "log");
-    for (const item of items.slice(0, SHOWN_MAX)) {
-      const li = make("li");
+    for (const item of items) {
       const subjects = item.changes.map((change) => change.subject).join(", ");
-      li.append(time(item.when, words.ago(item.when, now)), make("span", "badge kind", null, item.what),
-        make("span", "detail", null, `${item.who}${item.from ? ` from ${item.from}` : ""}: ${subjects}${item.why ? ` (${item.why})` : ""}`));
+      const li = line(item.when, item.what, `${item.who}${item.from ? ` from ${item.from}` : ""}: ${subjects}${item.why ? ` (${item.why})` : ""}`, now);
       const what = item.changes.flatMap(changeTexts);
-      if (what.length) li.append(make("span", "changes muted", null, what.slice(0, CHANGES_MAX).join(" · ") + (what.length > CHANGES_MAX ? " · …" : "")));
+      if (what.length) li.append(make("span", "changes muted", null, what.slice(0, CHANGES_MAX).join(" · ") + (what.length > CHANGES_MAX || item.changes_omitted ? " · …" : "")));
       list.append(li);
     }
     return [list];

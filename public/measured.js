@@ -14,25 +14,31 @@ function capped({ name, points }) {
   return { name, points: points.map(([at, value]) => [at, value == null ? null : Math.min(value, HEADROOM_SECONDS_MAX)]) };
 }
 
+const most = ([, values]) => Math.max(...values);
+
 /** What is drawn: { title, unit, series }. Pure, from the answer of the endpoint. */
 export function plotsOf(measured) {
   const times = measured.measured_at.map((time) => Date.parse(time) / 1000);
   const series = (name, key) => ({ name, points: times.map((at, place) => [at, measured[key]?.[place] ?? null]) });
-  const replicas = Object.entries(measured.replica_lag_seconds ?? {}).slice(0, REPLICAS_MAX).map(([name, values]) => ({
+  const all = Object.entries(measured.replica_lag_seconds ?? {});
+  const worst = [...all].sort((a, b) => most(b) - most(a)).slice(0, REPLICAS_MAX);
+  // In their own order: each keeps its colour.
+  const replicas = all.filter((one) => worst.includes(one)).map(([name, values]) => ({
     name, points: times.slice(-values.length).map((at, place) => [at, values[place]]),
   }));
+  const cut = all.length > REPLICAS_MAX ? `: the ${REPLICAS_MAX} of ${all.length} that were furthest` : "";
   const own = series(measured.node, "lag_seconds");
   return [
     { title: "Reads and writes per second", unit: "rate",
       series: [series("reads", "reads_per_second"), series("writes", "writes_per_second")] },
-    { title: "Behind the primary", unit: "seconds", series: replicas.length ? replicas : [own] },
+    { title: `Behind the primary${cut}`, unit: "seconds", series: replicas.length ? replicas : [own] },
     { title: "Log on disk", unit: "bytes", series: [series("log", "log_bytes")] },
     { title: "Until a replica needs a full sync (a day and more: a day)", unit: "seconds", series: [capped(series("headroom", "headroom_seconds"))] },
     { title: "Free on the disk", unit: "bytes", series: [series("free", "disk_free_bytes")] },
   ];
 }
 
-export function drawPlots() {
+export function drawPlots({ now }) {
   const measured = known.measured;
   if (!measured || measured.measured_at.length === 0) {
     redraw(byId("plots"), "none", make("p", "muted", null, "The first figures come ten seconds after the start."));
@@ -42,13 +48,16 @@ export function drawPlots() {
   const whole = byId("plots").clientWidth;
   if (whole < 100) return;
   const width = Math.floor(whole > 800 ? (whole - 24) / 2 : whole);
-  redraw(byId("plots"), [measured.node, measured.measured_at.at(-1), width], () => plotsOf(measured).map((one, place) => {
+  // Figures that come no more end before the right edge, which is now.
+  const last = Date.parse(measured.measured_at.at(-1)) / 1000;
+  const end = now / 1000 - last < 2 * measured.interval_seconds ? last : Math.floor(now / 10000) * 10;
+  redraw(byId("plots"), [measured.node, end, width], () => plotsOf(measured).map((one, place) => {
     const figure = make("figure", "panel");
     const caption = make("figcaption", null, null, one.title);
     if (one.series.length > 1) {
       one.series.forEach(({ name }, place) => caption.append(make("span", `legend curve-${place}`, null, name)));
     }
-    figure.append(caption, plot(one, { end: Date.parse(measured.measured_at.at(-1)) / 1000, width: place === 0 ? whole : width }));
+    figure.append(caption, plot(one, { end, width: place === 0 ? whole : width }));
     return figure;
   }));
 }

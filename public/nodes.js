@@ -8,6 +8,12 @@ import * as words from "./words.js";
 const ROWS_AT_FIRST = 20;
 
 let showsAll = false;
+let sought = null;
+
+/** Goes to the row of a node at the next drawing, also if it is not among the first ones. */
+export function seek(name) {
+  sought = name;
+}
 
 export function drawShape({ sync, drift, self, now }, known) {
   const items = drift?.items ?? [];
@@ -68,6 +74,7 @@ function moreAbout(node, old, now) {
   return {
     difference: old ? null : claim ? `By a claim of its own it follows ${claim.upstream}, for ${words.age(words.secondsSince(claim.since, now))}; configured is `
       + `${node.configured?.upstream ?? "nobody"}.` : words.difference(node),
+    since: old ? null : claim?.since,
     error: old || node.last_error == null ? null : `Last error: ${node.last_error.detail ?? node.last_error}`,
     sync: old ? null : node.full_sync,
   };
@@ -76,9 +83,12 @@ function moreAbout(node, old, now) {
 /** `actions` gives the buttons of a node. */
 export function drawNodes({ sync, self, now }, actions) {
   const nodes = sync?.nodes ?? [];
-  const urgent = (node) => ["ok", "info"].includes(words.stateOf(node, now).level) ? 1 : 0;
-  const shown = showsAll || nodes.length <= ROWS_AT_FIRST ? nodes
-    : [...nodes].sort((a, b) => urgent(a) - urgent(b)).slice(0, ROWS_AT_FIRST);
+  const named = new Set(sync?.verdict.map(({ node }) => node));
+  const rank = (node) => named.has(node.name) ? 0 : ["ok", "info"].includes(words.stateOf(node, now).level) ? 2 : 1;
+  const first = nodes.length <= ROWS_AT_FIRST ? nodes : [...nodes].sort((a, b) => rank(a) - rank(b)).slice(0, ROWS_AT_FIRST);
+  const isSought = ({ name }) => name === sought;
+  showsAll ||= nodes.some(isSought) && !first.some(isSought);
+  const shown = showsAll ? nodes : first;
   const apart = sync != null && words.isApart(sync, self);
   const rows = [];
   for (const node of shown) {
@@ -88,6 +98,12 @@ export function drawNodes({ sync, self, now }, actions) {
   }
   keyed(byId("nodes"), rows, (row) => `${row.kind} ${row.node.name}`, (row) => makeRow(row.kind),
     (element, row) => row.kind === "row" ? fillRow(element, row.node, { self, apart }, now, actions) : fillMore(element, row));
+  if (sync && sought != null) {
+    const row = byId(`node-${sought}`);
+    sought = null;
+    row?.setAttribute("tabindex", -1);
+    row?.focus();
+  }
   const all = byId("all-nodes");
   all.hidden = nodes.length <= ROWS_AT_FIRST;
   say(all, showsAll ? `Show ${ROWS_AT_FIRST} of ${nodes.length}, the worst first` : `Show all ${nodes.length} nodes`);
@@ -132,6 +148,7 @@ function fillMore(row, { node, more }) {
     const line = row.querySelector(`.${name}`);
     line.hidden = !more[name];
     say(line, more[name] ?? "");
+    if (name === "difference") hint(line, more.since);
   }
   const bar = row.querySelector("progress");
   const text = row.querySelector(".full-sync");

@@ -37,10 +37,9 @@ function path(points, x, y, gap) {
   return text;
 }
 
-/** Lag of the last ten minutes, with at least a second as its full height. */
-export function spark(points, { x, y, width, height }) {
-  const known = points.filter(([, value]) => value != null);
-  const end = known.at(-1)?.[0] ?? 0;
+/** Lag of the ten minutes before `end`, with at least a second as its full height. */
+export function spark(points, end, { x, y, width, height }) {
+  const known = points.filter(([at, value]) => value != null && at > end - 600);
   const most = known.reduce((most, [, value]) => Math.max(most, value), 0);
   const top = Math.max(1, most);
   const group = svg("g", { class: "spark" });

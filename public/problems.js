@@ -1,13 +1,15 @@
 // What the head of the page says, the worst first: what the server found wrong (the verdict of GET /v1/sync), or why the
 // page has nothing from it that is of now. A pure function. No DOM, no clock, no network.
 
-import { OLD_AFTER_SECONDS, age, brief, isOld, secondsSince } from "./words.js";
+import { OLD_AFTER_SECONDS, age, brief, isOld } from "./words.js";
 
 /**
- * `view` is { now, self, sync, lost, refusal, unauthorized }: `self` is the name of the node that serves the page or null;
- * `lost` is { seconds } (null before the first answer) or null; `refusal` the problem that came instead of the state, or null.
- * Each is { key, level, text, next }: `key` stays the same while only numbers in the text move; `next` is { href, label }: where
- * on the page something can be done about it, or null; with { scope, otherwise } for who has that scope, else the other one.
+ * `view` is { now, self, sync, reportAge, rereading, lost, refusal, unauthorized }: `self` is the name of the node that serves the page or null;
+ * `lost` is { seconds } (null before the first answer) or null; `refusal` the problem that came instead of the state, or null;
+ * `reportAge` how many seconds old the report was when it came; `rereading` is { seconds } if it came too long ago, else null.
+ * Each is { key, level, text, since, next }: `key` stays the same while only numbers in the text move; `since` is the exact time
+ * of the age in the text, where there is one; `next` is { href, label }: where on the page something can be done about it,
+ * or null; with { scope, otherwise } for who has that scope, else the other one.
  */
 export function problems(view) {
   const { now, self, sync } = view;
@@ -23,13 +25,13 @@ export function problems(view) {
   if (view.unauthorized) return only("token", "warn", "Log in: this node tells its state to those with a token.");
   if (view.refusal) return only("refusal", "bad", `This node answers, but not with its state: ${brief(view.refusal)}.`);
   if (!sync) return only("wait", "wait", "Reading the state of this node.");
-  const reportAge = secondsSince(sync.observed_at, now);
-  if (reportAge != null && reportAge > OLD_AFTER_SECONDS) {
-    return only("report-old", "bad", `${self ?? "This node"} answers, but its report is ${age(reportAge)} old: it hangs; `
+  if (view.rereading) return only("rereading", "wait", `Reading the state again: what you see below is ${age(view.rereading.seconds)} old.`);
+  if (view.reportAge > OLD_AFTER_SECONDS) {
+    return only("report-old", "bad", `${self ?? "This node"} answers, but its report is ${age(view.reportAge)} old: it hangs; `
       + "look at its log and disk. What you see below is old.");
   }
   return sync.verdict.map((item) => ({
-    key: [item.code, item.node, item.namespace].filter(Boolean).join(" "), level: item.level, text: item.text,
+    key: [item.code, item.node, item.namespace].filter(Boolean).join(" "), level: item.level, text: item.text, since: item.since,
     next: nextOf(item, sync, self, now),
   }));
 }
@@ -71,5 +73,5 @@ function heirOf(sync, self, now) {
 
 /** Whether this problem means that everything else on the page is old. */
 export function makesAllOld(problem) {
-  return ["lost", "refusal", "report-old"].includes(problem.key);
+  return ["lost", "refusal", "report-old", "rereading"].includes(problem.key);
 }

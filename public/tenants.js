@@ -2,6 +2,7 @@
 
 import { byId, hint, keyed, make, redraw, say } from "./dom.js";
 import { known } from "./data.js";
+import { pages } from "./pages.js";
 import * as words from "./words.js";
 
 /** As FirstView.namespacesMax. */
@@ -10,50 +11,36 @@ const NEAR_QUOTA = 0.8;
 const TROUBLED_MAX = 20;
 const COLUMNS_MAX = 8;
 
-const page = { token: null, first: 1, prefix: "", sort: "name asc", inTrouble: false };
+const filter = { prefix: "", sort: "name asc", inTrouble: false };
+let shownFilter = filter;
+export const namespacePages = pages(namespacesPath);
 
 // ---- Asking ----
 
-export function namespacesPath() {
+function namespacesPath(token) {
   const query = new URLSearchParams({ page_size: NAMESPACES_PER_PAGE });
-  if (page.prefix) query.set("prefix", page.prefix);
-  if (page.inTrouble) query.set("in_trouble", "true");
-  if (page.sort !== "name asc") {
-    const [sort, order] = page.sort.split(" ");
+  if (filter.prefix) query.set("prefix", filter.prefix);
+  if (filter.inTrouble) query.set("in_trouble", "true");
+  if (filter.sort !== "name asc") {
+    const [sort, order] = filter.sort.split(" ");
     query.set("sort", sort);
     query.set("order", order);
   }
-  if (page.token != null) query.set("page_token", page.token);
+  if (token != null) query.set("page_token", token);
   return `/v1/namespaces?${query}`;
 }
 
 export function takeNamespaces(answer) {
-  if (answer?.status === 200 && Array.isArray(answer.body?.items)) {
-    known.namespaces = answer.body;
-  } else if (answer?.status === 400) {
-    // A page that is gone, or an order that this node does not know.
-    if (page.token != null) toFirstPage();
-    else if (page.sort !== "name asc") byId("sort").value = page.sort = "name asc";
-  }
-}
-
-export function toFirstPage() {
-  page.token = null;
-  page.first = 1;
-}
-
-/** Whether there is a next page to go to. */
-export function toNextPage() {
-  const token = known.namespaces?.next_page_token;
-  if (token == null) return false;
-  page.first += known.namespaces.items.length;
-  page.token = token;
-  return true;
+  // An order that this node does not know.
+  if (answer?.status === 400 && namespacePages.isFirst()) byId("sort").value = filter.sort = "name asc";
+  if (!namespacePages.take(answer)) return;
+  known.namespaces = answer.body;
+  shownFilter = { ...filter };
 }
 
 export function search(prefix, sort, inTrouble) {
-  Object.assign(page, { prefix, sort, inTrouble });
-  toFirstPage();
+  Object.assign(filter, { prefix, sort, inTrouble });
+  namespacePages.toFirst();
 }
 
 // ---- What is wrong with a namespace ----
@@ -101,9 +88,12 @@ export function troubledAt(node, name, held) {
   const item = told?.items.find((item) => item.name === name);
   if (item != null) return { symbol: "✓", word: words.counted(item.keys, "key", "keys"), level: "ok" };
   if (held.differing?.has(name)) return { symbol: "✓", word: "as on the primary", level: "ok" };
-  const count = told == null ? null : told.used_up + told.over_soft_quota + told.nearly_used_up + told.read_only;
-  return held.level === "old" || count == null || count > told.items.length ? { symbol: "?", word: "not told", level: "old" }
+  return held.level === "old" || told == null || troubled(told) > told.items.length ? { symbol: "?", word: "not told", level: "old" }
     : held.level === "info" ? held : { symbol: "≠", word: "not in trouble here", level: "bad" };
+}
+
+function troubled(told) {
+  return told.used_up + told.over_soft_quota + told.nearly_used_up + told.read_only;
 }
 
 function drawTrouble({ sync, self, now }) {
@@ -114,6 +104,7 @@ function drawTrouble({ sync, self, now }) {
   const odd = held.filter(({ level }) => level === "bad" || level === "old");
   const columns = held.length <= COLUMNS_MAX ? held : [...odd, ...held.filter((node) => !odd.includes(node))].slice(0, COLUMNS_MAX);
   const own = nodes.find((node) => node.name === self)?.namespaces_in_trouble;
+  const differ = Math.max(differing.size, ...nodes.map((node) => node.catalog_differences?.count ?? 0));
   const rows = (own?.items ?? []).slice(0, TROUBLED_MAX).map((item) => ({
     name: item.name, why: troubleText(item.trouble), since: item.since,
     cells: columns.map((column) => troubledAt(column.node, item.name, column)),
@@ -129,21 +120,19 @@ function drawTrouble({ sync, self, now }) {
   }
   byId("trouble").hidden = rows.length === 0;
   if (rows.length === 0) return;
-  const total = own == null ? 0 : own.used_up + own.over_soft_quota + own.nearly_used_up + own.read_only;
-  say(byId("trouble-note"), total > TROUBLED_MAX ? `the worst ${TROUBLED_MAX} of ${words.count(total)}` : "");
+  const total = own == null ? 0 : troubled(own);
+  say(byId("trouble-note"), [total > TROUBLED_MAX && `the worst ${TROUBLED_MAX} of ${words.count(total)}`,
+    differ > TROUBLED_MAX && `${TROUBLED_MAX} of ${words.count(differ)} that differ`,
+    held.length > COLUMNS_MAX && `${COLUMNS_MAX} of ${words.count(held.length)} nodes, the worst first`].filter(Boolean).join("; "));
   redraw(byId("trouble-head"), columns.map(({ name }) => name), () => ["Namespace", "Trouble", ...columns.map(({ name }) => name)]
-    .map((text) => {
-      const head = make("th", null, "columnheader", text);
-      head.scope = "col";
-      return head;
-    }));
+    .map((text) => make("th", null, "columnheader", text)));
   keyed(byId("trouble-rows"), rows, ({ name }) => name, () => make("tr", null, "row"), (row, { name, why, since, cells }) => {
     const shown = cells.map(({ symbol, word, level }) => [`${level}-text`, `${symbol} ${word}`]);
     const long = since == null ? "" : ` for ${words.age(words.secondsSince(since, now))}`;
     redraw(row, [name, why, long, shown], () => {
-      const head = make("th", null, "rowheader", name);
-      head.scope = "row";
-      return [head, make("td", "warn-text", "cell", `! ${why}${long}`), ...shown.map(([className, text]) => make("td", className, "cell", text))];
+      const trouble = make("td", "warn-text", "cell", `! ${why}${long}`);
+      hint(trouble, since);
+      return [make("th", null, "rowheader", name), trouble, ...shown.map(([className, text]) => make("td", className, "cell", text))];
     });
   });
 }
@@ -154,7 +143,6 @@ const CELLS = [["keys number", "Keys"], ["bytes number", "Size"], ["quota", "Quo
 function makeRow() {
   const row = make("tr", null, "row");
   const name = make("th", "name", "rowheader");
-  name.scope = "row";
   name.append(make("span", "label"), make("span", "badge"));
   row.append(name, ...CELLS.map(([className, label]) => {
     const cell = make("td", className, "cell");
@@ -172,8 +160,7 @@ export function drawTenants(now, actions) {
     keyed(byId("namespaces"), items, (item) => item.name, makeRow, (row, item) => fillRow(row, item, now.now, actions));
   }
   say(byId("rates-note"), now.self == null || (now.sync?.nodes.length ?? 1) < 2 ? "" : `rates as ${now.self} counts them`);
-  byId("first-page").disabled = page.token == null;
-  byId("next-page").disabled = known.namespaces?.next_page_token == null;
+  namespacePages.drawButtons(byId("first-page"), byId("next-page"));
   say(byId("pages-note"), known.namespaces ? pageText(items) : "");
 }
 
@@ -181,15 +168,12 @@ function fillRow(row, item, now, actions) {
   const cell = (name) => row.querySelector(`.${name}`);
   say(cell("label"), item.name);
   say(cell("badge"), troubleText(item.trouble));
-  say(cell("keys"), words.count(item.keys));
-  say(cell("bytes"), words.bytes(item.bytes));
-  hint(cell("bytes"), `${words.count(item.bytes)} bytes`);
-  say(cell("reads"), words.perSecond(item.reads_per_second));
-  say(cell("writes"), words.perSecond(item.writes_per_second));
-  hint(cell("reads"), rateLimit(item));
-  hint(cell("writes"), rateLimit(item));
-  say(cell("last"), words.ago(item.last_write_at, now));
-  hint(cell("last"), item.last_write_at);
+  const write = (name, text, title) => { say(cell(name), text); hint(cell(name), title); };
+  write("keys", words.count(item.keys));
+  write("bytes", words.bytes(item.bytes), `${words.count(item.bytes)} bytes`);
+  write("reads", words.perSecond(item.reads_per_second), rateLimit(item));
+  write("writes", words.perSecond(item.writes_per_second), rateLimit(item));
+  write("last", words.ago(item.last_write_at, now), item.last_write_at);
   const use = quotaUse(item);
   redraw(cell("quota"), [use, item.quota_keys, item.quota_bytes, item.soft_quota_keys, item.soft_quota_bytes], () => use == null ? [make("span", "muted", null, "none")] : [meter(item, use)]);
   const buttons = actions(item);
@@ -201,9 +185,12 @@ function rateLimit(item) {
 }
 
 function softLimits(item) {
-  const limits = [item.soft_quota_keys != null && `${words.count(item.soft_quota_keys)} keys`,
-    item.soft_quota_bytes != null && words.bytes(item.soft_quota_bytes)].filter(Boolean);
-  return limits.length ? `; warned of at ${limits.join(" and ")}` : "";
+  const soft = limits(item.soft_quota_keys, item.soft_quota_bytes);
+  return soft && `; warned of at ${soft}`;
+}
+
+function limits(keys, bytes) {
+  return [keys != null && `${words.count(keys)} keys`, bytes != null && words.bytes(bytes)].filter(Boolean).join(" and ");
 }
 
 function meter(item, use) {
@@ -212,22 +199,24 @@ function meter(item, use) {
   bar.high = NEAR_QUOTA;
   bar.optimum = 0;
   bar.value = Math.min(1, use);
-  const limits = [item.quota_keys != null && `${words.count(item.quota_keys)} keys`, item.quota_bytes != null && words.bytes(item.quota_bytes)].filter(Boolean);
-  const text = `${Math.floor(use * 100)} % of ${limits.length ? limits.join(" and ") : "its soft quota"}${softLimits(item)}`;
+  const hard = limits(item.quota_keys, item.quota_bytes);
+  const percent = `${Math.floor(use * 100)} %`;
+  const text = `${percent} of ${hard || "its soft quota"}${softLimits(item)}`;
   bar.setAttribute("aria-label", text);
   const whole = make("span", "use");
-  whole.append(bar, make("span", null, null, `${Math.floor(use * 100)} %${limits.length ? "" : " of soft"}`));
+  whole.append(bar, make("span", null, null, percent + (hard ? "" : " of soft")));
   whole.title = text;
   return whole;
 }
 
 function pageText(items) {
-  if (items.length === 0) return page.inTrouble ? "none is in trouble" : page.prefix ? `none begins with “${page.prefix}”` : "none";
-  const last = page.first + items.length - 1;
-  const range = `${words.count(page.first)} to ${words.count(last)}`;
+  const { prefix, inTrouble } = shownFilter;
+  if (items.length === 0) return inTrouble ? "none is in trouble" : prefix ? `none begins with “${prefix}”` : "none";
+  const last = namespacePages.shown.last;
+  const range = namespacePages.range();
   const total = known.self?.catalog?.namespaces;
   // The catalog's own count is only sure to fit the list when the list goes on, or ends here.
-  if (known.namespaces.next_page_token == null) return `${range} of ${words.count(last)}`;
-  if (total == null || page.prefix || page.inTrouble) return `${range}, more follow`;
+  if (namespacePages.shown.next == null) return `${range} of ${words.count(last)}`;
+  if (total == null || prefix || inTrouble) return `${range}, more follow`;
   return `${range} of ${words.count(Math.max(total, last + 1))}`;
 }

@@ -40,7 +40,7 @@ function describe(node, { drifts, apart }, now, rates, lags) {
   const differs = drifts || !old && (absent || words.difference(node) != null);
   const configured = absent
     ? { parent: null, level: "bad", symbol: "⊘", title: node.name, text: "not in the topology", ghost: true, mark: differs }
-    : { parent: upstream, level: "plain", symbol: "", title: node.name, text: placeText(node.configured), mark: differs };
+    : { parent: upstream, level: "plain", symbol: "", title: node.name, text: words.place(node.configured), mark: differs };
   if (old) {
     const seen = words.observedAge(node, now);
     const text = seen == null ? apart ? "not asked" : "not heard yet" : `not heard for ${words.age(seen)}`;
@@ -53,12 +53,10 @@ function describe(node, { drifts, apart }, now, rates, lags) {
     mark: differs, broken: state.level !== "ok" && state.level !== "info",
     done: node.full_sync ? words.fractionDone(node.full_sync) ?? 0 : null,
     lags: node.running?.role === "replica" ? lags.get(node.name) ?? [] : null,
+    // As often as a lag is remembered.
+    end: Math.ceil(now / 5000) * 5,
   };
   return { name: node.name, configured, running };
-}
-
-function placeText(side) {
-  return side.upstream ? `${side.role} of ${side.upstream}` : side.role;
 }
 
 function runningText(node, state, now, rate) {
@@ -178,7 +176,7 @@ function card(row, place, parentPlace, rows, width) {
     parts.push(svg("path", { d: `M${right - 74} ${y + 18}l8 -8l8 8l-8 8z`, class: "diamond" }),
       svg("text", { x: right - 54, y: y + 22, class: "small differs" }, "differs"));
   } else if (row.lags) {
-    parts.push(spark(row.lags, { x: right - chart - 4, y: y + 8, width: chart - 4, height: 18 }));
+    parts.push(spark(row.lags, row.end, { x: right - chart - 4, y: y + 8, width: chart - 4, height: 18 }));
   }
   if (row.done != null) {
     const long = right - left - 10;

@@ -15,6 +15,7 @@ let spokenKey = null;
 export function drawVerdict(now, all) {
   const worst = all[0];
   say(byId("sentence"), worst.text);
+  hint(byId("sentence"), worst.since);
   const link = byId("next-link");
   lead(link, worst.next);
   const also = all.slice(1, 1 + ALSO_MAX);
@@ -27,6 +28,7 @@ export function drawVerdict(now, all) {
   }, (li, problem) => {
     li.className = problem.level;
     say(li.firstChild, problem.text);
+    hint(li.firstChild, problem.since);
     lead(li.lastChild, problem.next);
   });
   byId("also").hidden = all.length < 2;
@@ -67,11 +69,10 @@ export function drawFacts({ sync, self, now }, isOld) {
     for (const name of ["writable", "in-sync", "exposure", "digest", "topology", "position", "log", "sources"]) fact(name, isOld ? "not known now" : "–");
     return;
   }
-  const primary = sync.nodes.find((node) => node.name === sync.primary);
   fact("writable", words.writableText(sync));
   fact("in-sync", words.inSyncText(sync));
-  fact("exposure", words.exposureText(sync.loss_exposure));
-  fact("digest", words.digestText(sync, now), primary?.catalog && `${primary.catalog.digest} as of entry ${primary.catalog.index}`);
+  fact("exposure", words.exposureText(sync));
+  fact("digest", ...words.digestTexts(sync, now));
   fact("topology", words.topologyText(sync));
   fact("position", words.count(sync.position?.index), sync.position && `chain hash ${sync.position.hash}`);
   fact("log", words.logText(sync.log));

@@ -113,7 +113,7 @@ export function sinceOf(running) {
   return (failingOf(running) ? running.failing_since : null) ?? running?.since ?? null;
 }
 
-function place(side) {
+export function place(side) {
   if (side?.role == null) return "not in the topology";
   return side.upstream ? `${side.role} of ${side.upstream}` : side.role;
 }
@@ -211,9 +211,11 @@ export function inSyncText(sync) {
   return sync.configured_replicas === 0 ? "no replica" : `${sync.in_sync_replicas} of ${sync.configured_replicas}`;
 }
 
-export function exposureText(exposure) {
+export function exposureText({ loss_exposure: exposure, configured_replicas: replicas }) {
   if (exposure == null) return "unknown";
-  if (exposure.candidate == null) return exposure.entries == null ? "not known: no replica can take over now" : "everything: no replica";
+  if (exposure.candidate == null) {
+    return replicas === 0 ? "everything: no replica" : `${exposure.entries == null ? "not known" : "everything"}: no replica can take over now`;
+  }
   const lost = exposure.entries === 0 ? "nothing"
     : behind({ entries: exposure.entries, seconds: exposure.seconds });
   return `${lost}; ${exposure.candidate} would take over`;
@@ -230,13 +232,14 @@ export function topologyText(sync) {
   return `generation ${count(sync.generation)}, term ${count(sync.term)}`;
 }
 
-/** The catalog that the primary has, and who was seen to have the same as of the same entry. */
-export function digestText(sync, now) {
+/** The catalog that the primary has, and who was seen to have the same as of the same entry; on hover, when that was. */
+export function digestTexts(sync, now) {
   const own = sync.nodes.find((node) => node.name === sync.primary)?.catalog;
-  if (own?.digest == null) return "unknown";
+  if (own?.digest == null) return ["unknown", null];
   const same = sync.nodes.filter((node) => !isOld(node, now) && node.catalog?.digest === own.digest
-    && node.catalog.index === own.index).length;
-  return `${same} of ${sync.nodes.length} nodes, as of entry ${count(own.index)}`;
+    && node.catalog.index === own.index);
+  const [at] = same.map((node) => node.observed_at).sort();
+  return [`${same.length} of ${sync.nodes.length} nodes, as of entry ${count(own.index)}`, `${own.digest}, verified ${at ? `at ${at}` : "nowhere now"}`];
 }
 
 /** What the node that serves the page sees itself, and what it has from others. */

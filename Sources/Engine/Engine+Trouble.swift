@@ -34,8 +34,19 @@ extension Namespace {
         let after = NamespaceTrouble.of(record, used)
         let told = SoftQuotas.exceeded(by: used, of: record, before: before.told)
         guard before.trouble != after || before.told != told else { return nil }
-        let since = before.trouble == after ? before.since : after.isEmpty ? nil : time
+        let since = Namespace.since(before.trouble, before.since, after, at: time)
         usage.set(after, since: since, told: told)
         return before.told == told ? nil : (before.told, told)
+    }
+
+    /// When the worst of the trouble came to be. What stood behind something worse has begun at a time that
+    /// was not kept. Pure.
+    private static func since(
+        _ old: NamespaceTrouble, _ since: UnixMilliseconds?, _ new: NamespaceTrouble,
+        at time: UnixMilliseconds?
+    ) -> UnixMilliseconds? {
+        if new.isEmpty { return nil }
+        if old.worst == new.worst { return since }
+        return old.isDisjoint(with: new.worst) ? time : nil
     }
 }

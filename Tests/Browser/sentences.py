@@ -22,7 +22,7 @@ def item(code, text, level="bad", node=None, namespace=None):
 
 def view(*verdict, nodes=(), **changes):
     return {"now": NOW, "self": "n1", "sync": {"verdict": list(verdict), "nodes": list(nodes), "observed_at": time(0)},
-            "lost": None, "refusal": None, "unauthorized": False, **changes}
+            "reportAge": 0.2, "rereading": None, "lost": None, "refusal": None, "unauthorized": False, **changes}
 
 
 WELL = item("well", "All is well.", "ok")
@@ -41,8 +41,10 @@ SENTENCES = {
         "This node does not answer: check that it runs; this page tries again each second."], None),
     "token needed": (view(WELL, unauthorized=True), ["Log in: this node tells its state to those with a token."], None),
     "refused": (view(WELL, refusal="It is busy."), ["This node answers, but not with its state: It is busy."], None),
-    "an old report blames nobody else": (view(WELL, now=NOW + 14_000), [
+    "an old report blames nobody else": (view(WELL, now=NOW + 14_000, reportAge=14.2), [
         "n1 answers, but its report is 14 s old: it hangs; look at its log and disk. What you see below is old."], None),
+    "what was not read for long blames nobody": (view(WELL, now=NOW + 60_000, rereading={"seconds": 60.3}), [
+        "Reading the state again: what you see below is 1 min 0 s old."], None),
     "what the server says comes as it says it": (
         view(item("stalled", "n2 stalls.", node="n2"), item("full-sync", "n3 syncs.", "info", node="n3")),
         ["n2 stalls.", "n3 syncs."], "#node-n2"),

@@ -14,11 +14,13 @@ const faults = [];
 const text = element => element?.textContent.trim() ?? "";
 const named = element => element.getAttribute("aria-label")?.trim()
     || (element.getAttribute("aria-labelledby") ?? "").split(" ").map(id => text(document.getElementById(id))).join("")
-    || [...element.labels ?? []].map(text).join("") || text(element) || element.title;
+    || [...element.labels ?? []].map(text).join("") || element.title
+    // What is in a table or a region is not what it is called.
+    || (element.matches("a, button, summary") ? text(element) : "");
 const shown = [...document.querySelectorAll("body *")].filter(element => element.checkVisibility());
 for (const element of shown) {
     const what = `${element.tagName.toLowerCase()}#${element.id}.${element.className.baseVal ?? element.className}`;
-    if (element.matches("a, button, input, select, textarea, meter, progress, section, nav, [role=img], [role=tabpanel], table")
+    if (element.matches("a, button, summary, input, select, textarea, meter, progress, section, nav, dialog, table, [role=img], [role=tabpanel], [role=tablist], [tabindex='0']")
         && !named(element)) faults.push(`${what} has no name`);
     if (element.matches("section, nav") && !element.hasAttribute("aria-label") && !element.hasAttribute("aria-labelledby"))
         faults.push(`${what} is a region without a name`);
@@ -70,6 +72,15 @@ def test_everything_has_a_name_and_a_place(page):
         assert page.execute_script(RULES) == [], tab
     page.find_element(By.ID, "add-node").click()
     assert page.execute_script(RULES) == []
+
+
+@pytest.mark.parametrize("selector, attribute", [
+    ("main table", "aria-labelledby"), ("#pages", "aria-label"), ("#running", "aria-label"), ("#lately", "aria-labelledby"),
+    ("#operations", "aria-labelledby"), ("#tabs", "aria-labelledby")])
+def test_what_is_in_a_thing_is_not_its_name(page, selector, attribute):
+    """Else the rules would find nothing wrong with a table or a region that has no label."""
+    without = f"document.querySelector({selector!r}).removeAttribute({attribute!r});"
+    assert any("has no name" in fault for fault in page.execute_script(without + RULES))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -19,6 +19,8 @@ from running_node import BINARY, RunningNode
 pytestmark = pytest.mark.skipif(BINARY is None, reason="CONVOY_BINARY is not set")
 
 WELL = r"^All is well: n1 accepts writes and 2 of 2 replicas are in sync\.$"
+# Where all is well, n1 is named, too.
+TROUBLE_WITH_N1 = r"^(?!All is well).*\bn1\b"
 SLOWLY = 300_000
 VALUES, VALUE_BYTES = 24, 100_000
 
@@ -175,12 +177,12 @@ def test_a_tenant_in_trouble(browser, cluster):
     assert "shop" in text_of(page, "#namespaces") and "default" not in text_of(page, "#namespaces")
     # What it refuses while it is read-only, is said before anything is done.
     page.find_element(By.CSS_SELECTOR, "#namespaces button").click()
-    until(lambda: "read only" in text_of(page, "#plan") and "2 keys" not in text_of(page, "#action-what"), lambda: text_of(page, "#action"))
+    until(lambda: "read only" in text_of(page, "#plan"), lambda: text_of(page, "#action"))
     assert "keys 2" in text_of(page, "#plan") and "not possible" in text_of(page, "#plan").lower()
     page.find_element(By.ID, "action-close").click()
     post(n1, "/v1/namespaces/shop", {"quota_keys": None}, 200, "PATCH")
     until_sentence(page, WELL)
-    until(lambda: re.search("shop has been read-only for [0-9]+ s", text_of(page, "#also")), lambda: text_of(page, "#verdict"))
+    until(lambda: "shop is read-only." in text_of(page, "#also"), lambda: text_of(page, "#verdict"))
     post(n1, "/v1/namespaces/shop", None, 200, "DELETE")
     until(lambda: not page.find_element(By.ID, "trouble").is_displayed(), lambda: text_of(page, "#trouble"))
     until_sentence(page, WELL)
@@ -228,7 +230,7 @@ def test_a_stalled_link_says_for_how_long(browser, cluster):
     page = open_page(browser, n2)
     n1.process.send_signal(signal.SIGSTOP)
     try:
-        until_sentence(page, r"n1", 20)
+        until_sentence(page, TROUBLE_WITH_N1, 20)
         until(lambda: re.search(r"n2 (stalled|cannot connect) for [0-9]+ s", tree(page, "running")["n2"]),
               lambda: tree(page, "running"), 25)
         until(lambda: re.search(r"\? n1 not heard for [0-9]+ s", tree(page, "running")["n1"]), lambda: tree(page, "running"))
@@ -291,11 +293,12 @@ def test_a_dead_primary_seen_from_a_replica(browser, cluster):
     until_sentence(page, WELL, 20)
     n1.kill()
     try:
-        until_sentence(page, r"n1", 10)
+        until_sentence(page, TROUBLE_WITH_N1, 10)
         until(lambda: "not heard" in (node_row(page, "n1") or {}).get("State", ""), lambda: node_row(page, "n1"), 20)
         assert tree(page, "running")["n1"].startswith("? n1 not heard")
         until(lambda: page.find_element(By.ID, "next-link").is_displayed(), lambda: text_of(page, "#verdict"))
-        assert read(page, "document.body.dataset.level") == "bad"
+        # For three seconds it may have been busy.
+        until(lambda: read(page, "document.body.dataset.level") == "bad", lambda: text_of(page, "#verdict"))
         # It goes on, however often the link is tried.
         lasting = lambda: int((re.search(r"n2 and n3 cannot follow n1 for ([0-9]+) s", text_of(page, "#also")) or [0, 0])[1])  # noqa: E731
         until(lambda: lasting() >= 7, lambda: text_of(page, "#verdict"), 20)

@@ -56,6 +56,15 @@ import Testing
         let counted = engine.state.catalog.namespaces(in: [.usedUp, .readOnly], countMax: 9)
         #expect(counted.counts == [1, 1])
         #expect(counted.worst == [1, 0], "once, as the worst that it is in")
+        #expect(try engine.namespace("a").troubleSince == since, "of the worst of it")
+        var quota = UpdateNamespace(name: "a")
+        quota.quotaKeys = .set(nil)
+        try committer.done(quota)
+        #expect(try engine.namespace("a").trouble == .readOnly)
+        #expect(try engine.namespace("a").troubleSince == nil, "it was there before, and hidden")
+        quota.quotaKeys = .set(1)
+        try committer.done(quota)
+        #expect(try engine.namespace("a").troubleSince == engine.state.header.time)
 
         // A restart finds the trouble, and not since when.
         try engine.flush()

@@ -62,20 +62,6 @@ extension VerdictTests {
                 == ["unheard", "read-only", "quota-nearly-used-up"])
     }
 
-    @Test func `a time is said only of the trouble that it is of`() {
-        func n1(_ trouble: NamespaceTrouble) -> NodeReport {
-            Self.node("n1", .serving) {
-                $0.namespacesInTrouble = .init(
-                    usedUp: 1, items: [Self.troubled("shop", trouble, since: 180)])
-            }
-        }
-        #expect(Self.texts([n1([.quotaKeysUsedUp, .quotaBytesUsedUp])])[0].contains("for 3 min"))
-        // It may have been full for days when somebody made it read-only, three minutes ago.
-        let both = Self.verdict([n1([.quotaKeysUsedUp, .readOnly])]).worst
-        #expect(both.text.hasPrefix("shop is full (2 of 2 keys)"))
-        #expect(both.since == nil)
-    }
-
     @Test func `those that no list has room for are counted all the same`() {
         let n1 = Self.node("n1", .serving) {
             $0.namespacesInTrouble = .init(

@@ -22,8 +22,8 @@ public final class Namespace: Sendable {
 
     public var trouble: NamespaceTrouble { usage.trouble }
 
-    /// When its trouble came to be what it is: the time of an entry; nil: not known, since that was before
-    /// this node had its state.
+    /// When the worst of its trouble came to be: the time of an entry; nil: not known, since that was before
+    /// this node had its state, or something worse hid it.
     public var troubleSince: UnixMilliseconds? { usage.troubleSince.since }
 
     /// What requests it gets at this node.

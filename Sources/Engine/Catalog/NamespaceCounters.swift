@@ -12,7 +12,7 @@ struct NamespaceCounters: ~Copyable, Sendable {
     /// 0: never.
     fileprivate let lastWrite = Atomic<UInt64>(0)
     /// The trouble in the lowest byte; in the next one the soft quotas that were told of as exceeded; above
-    /// since when the trouble is what it is, in milliseconds since 1970, 0 if nobody knows.
+    /// since when the worst of the trouble is there, in milliseconds since 1970, 0 if nobody knows.
     fileprivate let trouble = Atomic<UInt64>(0)
     let reads = Atomic<UInt64>(0)
     let writes = Atomic<UInt64>(0)
@@ -71,7 +71,7 @@ struct NamespaceUsage: Sendable {
 
     var trouble: NamespaceTrouble { troubleSince.trouble }
 
-    /// With when it came to be what it is; nil: before this node started, or came to its state.
+    /// With when the worst of it came to be; nil: not known.
     var troubleSince: (trouble: NamespaceTrouble, since: UnixMilliseconds?, told: SoftQuotas) {
         let word = chunk.counters[place].trouble.load(ordering: .relaxed)
         return (

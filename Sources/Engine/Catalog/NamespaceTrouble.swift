@@ -21,6 +21,13 @@ public struct NamespaceTrouble: OptionSet, Hashable, Sendable {
         .quotaKeysNearlyUsedUp, .quotaBytesNearlyUsedUp,
     ]
 
+    public static let worstFirst = [usedUp, overSoftQuota, nearlyUsedUp, readOnly]
+
+    /// The one of ``worstFirst`` that it is; empty without any.
+    public var worst: NamespaceTrouble {
+        NamespaceTrouble.worstFirst.first { !isDisjoint(with: $0) } ?? []
+    }
+
     private static let named: [(trouble: NamespaceTrouble, word: String)] = [
         (.readOnly, "read-only"), (.quotaKeysUsedUp, "quota-keys-used-up"),
         (.quotaBytesUsedUp, "quota-bytes-used-up"),

@@ -109,8 +109,9 @@ struct FirstView {
     private static func exposure(_ sync: SyncReport) -> String {
         guard let exposure = sync.exposure else { return "unknown" }
         guard let candidate = exposure.candidate, let entries = exposure.entries else {
-            return exposure.entries == nil
-                ? "not known: no replica can take over now" : "everything: no replica"
+            if sync.configuredReplicas == 0 { return "everything: no replica" }
+            let lost = exposure.entries == nil ? "not known" : "everything"
+            return "\(lost): no replica can take over now"
         }
         let lost =
             entries == 0 ? "nothing" : NodeRows.behind(entries, exposure.seconds)

@@ -33,7 +33,7 @@ extension NodeReport.NamespacesInTrouble {
     /// Looks at the counters of all: some tenths of a millisecond, when they are a hundred thousand.
     init(of catalog: Catalog) {
         let (_, counts, first) = catalog.namespaces(
-            in: [.usedUp, .overSoftQuota, .nearlyUsedUp, .readOnly],
+            in: NamespaceTrouble.worstFirst,
             countMax: NodeReport.NamespacesInTrouble.itemsMax)
         (usedUp, overSoftQuota, nearlyUsedUp, readOnly) = (
             counts[0], counts[1], counts[2], counts[3]

@@ -11,11 +11,11 @@ extension VerdictRules {
 
     mutating func judgeNamespaces() {
         let counts = ownReport?.namespacesInTrouble
-        let full = troubled.filter { !$0.trouble.isDisjoint(with: .usedUp) }
+        let full = troubled.filter { $0.trouble.worst == .usedUp }
         if let first = full.first {
             let rest = "until keys are deleted or the quota is raised"
             let count = max(counts?.usedUp ?? 0, full.count)
-            let since = soleSince(first, .usedUp)
+            let since = first.since
             add(
                 .quota, .warn, "quota-used-up",
                 count == 1
@@ -23,14 +23,11 @@ extension VerdictRules {
                     : "\(Wording.count(count)) namespaces are full (\(names(full, count))): they refuse writes that need more, \(rest).",
                 namespace: first.name, since: count == 1 ? since : nil)
         }
-        let soft = troubled.filter {
-            $0.trouble.isDisjoint(with: .usedUp)
-                && !$0.trouble.isDisjoint(with: .overSoftQuota)
-        }
+        let soft = troubled.filter { $0.trouble.worst == .overSoftQuota }
         // With many that are full none of these may be among those whose names are known here.
         let count = max(counts?.overSoftQuota ?? 0, soft.count)
         if count > 0 {
-            let since = soft.first.flatMap { soleSince($0, .overSoftQuota) }
+            let since = soft.first?.since
             add(
                 .softQuota, .warn, "soft-quota-exceeded",
                 count == 1
@@ -44,11 +41,11 @@ extension VerdictRules {
     mutating func addNamespaceNotes() {
         guard let counts = ownReport?.namespacesInTrouble else { return }
         addNote(
-            "read-only", counts.readOnly, .readOnly,
-            one: "is read-only", lasting: "has been read-only", many: "are read-only")
+            "read-only", counts.readOnly, .readOnly, one: "is read-only",
+            lasting: "has been read-only", many: "are read-only")
         addNote(
-            "quota-nearly-used-up", counts.nearlyUsedUp,
-            .nearlyUsedUp, one: "has nearly used up its quota", lasting: nil,
+            "quota-nearly-used-up", counts.nearlyUsedUp, .nearlyUsedUp,
+            one: "has nearly used up its quota", lasting: nil,
             many: "have nearly used up their quotas")
     }
 
@@ -57,13 +54,8 @@ extension VerdictRules {
         lasting verb: String?, many: String
     ) {
         guard count > 0 else { return }
-        // Of what is worse something was said.
-        let listed = troubled.filter {
-            !$0.trouble.isDisjoint(with: trouble)
-                && $0.trouble.isDisjoint(with: worse(than: trouble))
-        }
-        let since =
-            verb == nil || count > 1 ? nil : listed.first.flatMap { soleSince($0, trouble) }
+        let listed = troubled.filter { $0.trouble.worst == trouble }
+        let since = verb == nil || count > 1 ? nil : listed.first?.since
         let text =
             count == 1
             ? "\(listed.first?.name ?? "1 namespace") \(since == nil ? one : verb ?? one)\(lasting(since))."
@@ -71,18 +63,6 @@ extension VerdictRules {
         add(
             .note, .note, code, text, namespace: listed.first?.name,
             since: since)
-    }
-
-    private func worse(than trouble: NamespaceTrouble) -> NamespaceTrouble {
-        trouble == .readOnly
-            ? [.usedUp, .overSoftQuota, .nearlyUsedUp] : [.usedUp, .overSoftQuota]
-    }
-
-    /// Since when it has been in this trouble, if it is in no other: the time is of all that it is in.
-    private func soleSince(
-        _ item: NodeReport.TroubledNamespace, _ trouble: NamespaceTrouble
-    ) -> UnixMilliseconds? {
-        trouble.isSuperset(of: item.trouble) ? item.since : nil
     }
 
     private func examples(_ items: [NodeReport.TroubledNamespace], _ count: Int) -> String {

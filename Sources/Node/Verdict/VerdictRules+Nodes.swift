@@ -194,6 +194,13 @@ extension VerdictRules {
             $0.configured?.role == .replica && !told.contains($0.name) && !isOld($0)
                 && $0.alarms.isEmpty && !isInStep($0)
         }
+        sayNotInSync(behind.filter { !isPassing($0) }, .warn, "Wait, or look at it.")
+        sayNotInSync(behind.filter(isPassing), .info, "It is tried again by itself.")
+    }
+
+    private mutating func sayNotInSync(
+        _ behind: [NodeReport], _ level: Verdict.Level, _ next: String
+    ) {
         guard let first = behind.first else { return }
         let why = first.lacks?.first.map { ": \(Wording.brief($0.detail))" } ?? ""
         let more =
@@ -201,8 +208,16 @@ extension VerdictRules {
             ? ", nor \(Wording.names(Array(behind.dropFirst().prefix(2).map(\.name)), of: behind.count - 1))"
             : ""
         add(
-            .notInSync, .warn, "not-in-sync",
-            "\(first.name) is not in sync\(why)\(more). Wait, or look at it.", node: first.name)
+            .notInSync, level, "not-in-sync",
+            "\(first.name) is not in sync\(why)\(more). \(next)", node: first.name)
+    }
+
+    /// Its link has only just gone: it comes back, or is said to fail.
+    private func isPassing(_ replica: NodeReport) -> Bool {
+        guard let running = replica.running, running.visibleState != .streaming else {
+            return false
+        }
+        return Wording.secondsSince(running.visibleSince, now) < VerdictRules.passingSeconds
     }
 
     /// In sync, or behind by an entry that has only just been written: it is told of the next one in a moment.
