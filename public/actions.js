@@ -11,6 +11,7 @@ const TYPING_PAUSE_MS = 300;
 const FOLLOW_MS = 500;
 /** A second press does not confirm a plan that has changed under it. */
 const READING_MS = 1000;
+const UNKNOWN = "Whether it was done is not known: the audit tells.";
 
 /** The action that is open, with what was typed. */
 let open = null;
@@ -163,6 +164,7 @@ function request(action, dry) {
 
 /** Asks for the plan of what is open; a change that is not made here is only explained. */
 async function plan() {
+  clearTimeout(typing);
   const action = open;
   if (action == null) return;
   const self = known.self?.name;
@@ -292,7 +294,7 @@ async function go() {
   action.lost = isLost ? action.sent : null;
   const id = answer?.status === 202 ? answer.body?.id : null;
   if (good) tell("ok", id ? "↻ Begun. This says how it ends." : "✓ Done.");
-  else if (isLost) tell("warn", `! ${answer?.body?.detail ?? "No answer came in time."} Whether it was done is not known: the audit tells. “${action.go}” once more does it once in all.`);
+  else if (isLost) tell("warn", `! ${answer?.body?.detail ?? "No answer came in time."} ${UNKNOWN} “${action.go}” once more does it once in all.`);
   else tell("bad", `✕ ${explain(answer)}`);
   goOn(action, good ? "done" : "planned");
   changed();
@@ -303,9 +305,11 @@ async function go() {
 async function isAsPlanned(action) {
   if (action.plan) return true;
   const answer = await answerTo(request(action, true), PLAN_TIMEOUT_MS);
-  if (open !== action) return false;
+  // Who closes the dialog meanwhile does not want it.
+  if (open !== action || !byId("action").open) return false;
   if (answer?.status !== 200) {
-    tell("bad", `✕ Not sent. ${explain(answer)}`);
+    if (action.lost === action.sent) tell("warn", `! Not sent once more${answer == null ? ": this node did not answer in time" : `: ${explain(answer)}`} ${UNKNOWN}`);
+    else tell("bad", `✕ Not sent. ${explain(answer)}`);
     goOn(action, "planned");
     return false;
   }

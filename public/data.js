@@ -71,11 +71,17 @@ export function poll(path, every, take, after) {
   let timer = null;
   let asking = false;
   let again = false;
+  let last = { path: null, at: 0 };
   async function once() {
     clearTimeout(timer);
     again = asking;
     if (asking) return;
     const asked = path();
+    const left = last.path === asked ? last.at + Math.min(every, HURRY_MS) - performance.now() : 0;
+    if (asked != null && left > 0) {
+      timer = setTimeout(once, left);
+      return;
+    }
     if (asked == null) {
       timer = setTimeout(once, Math.min(every, UNWANTED_MS));
       return;
@@ -84,6 +90,7 @@ export function poll(path, every, take, after) {
     let answer = null;
     try { answer = await ask(asked); } catch { /* null says it */ }
     asking = false;
+    last = { path: asked, at: performance.now() };
     const wanted = asked === path();
     timer = setTimeout(once, !wanted ? 0 : again ? Math.min(every, HURRY_MS) : every);
     if (!wanted) return;

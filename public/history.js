@@ -74,7 +74,8 @@ export function drawHistory({ now }, actions) {
 
 function drawPages() {
   const list = LISTS[current];
-  byId("lately-pages").hidden = !list || list.isFirst() && list.shown?.next == null;
+  // What has the focus stays until the page that was asked for is there.
+  byId("lately-pages").hidden = !list || list.isFirst() && (list.shown == null || list.shown.first === 1 && list.shown.next == null);
   list?.drawButtons(byId("newest"), byId("older"));
   if (list?.shown) say(byId("lately-note"), list.shown.first === 1 ? `the newest ${list.shown.last}` : list.range());
 }

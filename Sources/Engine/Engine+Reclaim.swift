@@ -36,6 +36,7 @@ struct Rest: Sendable {
     /// - Parameters:
     ///   - count: How many leftovers were looked at.
     ///   - took: How long the looks took in all.
+    ///   - now: When they ended.
     mutating func begin(after count: Int, _ took: Duration, at now: MonotonicTime) {
         until = count > Rest.countQuick ? now + took * Rest.perLook : nil
     }
@@ -88,6 +89,7 @@ extension Engine {
     /// Looks at how much is left, for ``reclaimStatus``. Quick, also while space is given back.
     ///
     /// - Parameter isUrgent: Also among so many leftovers that one look each second would cost too much.
+    /// - Throws: When the disk fails.
     public func measureReclaim(isUrgent: Bool = false) throws(EngineError) {
         let start = MonotonicTime.now()
         guard isUrgent || reclaim.withLock({ $0.measuring.isOver(at: start) }) else { return }

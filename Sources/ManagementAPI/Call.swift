@@ -141,10 +141,15 @@ struct Call: Sendable {
         node.submit(change, needsSpace: needsSpace, acks: acks) { result in
             guard case .failure(.refused(.quotaExceeded)) = result, triesLeft > 0,
                 let catalog = node.engine?.state.catalog,
-                let namespace = try? namespace(catalog).record.id
+                let namespace = try? namespace(catalog)
             else { return completion(result) }
-            api.roomMaker.makeRoom(in: namespace, of: node) { isMade in
-                guard isMade else { return completion(result) }
+            let before = namespace.currentUsage
+            api.roomMaker.makeRoom(in: namespace.record.id, of: node) { isMade in
+                let now = namespace.currentUsage
+                // The sweep may have been there first.
+                guard isMade || now.keys < before.keys || now.bytes < before.bytes else {
+                    return completion(result)
+                }
                 submit(
                     change, needsSpace: needsSpace, acks: acks, triesLeft: triesLeft - 1, completion
                 )

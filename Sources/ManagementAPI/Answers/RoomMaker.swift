@@ -34,15 +34,22 @@ final class RoomMaker: Sendable {
         let limits = ExpiredKeys.Limits(
             countMax: RoomMaker.countMax, until: .now() + RoomMaker.lookTime)
         guard let view = try? node.engine?.view(of: namespace),
-            let found = try? view.expiredKeys(after: key, limits)
+            var found = try? view.expiredKeys(after: key, limits)
         else { return end(namespace, isMade: false, next: nil) }
+        if found.lines.isEmpty, found.next == nil, key != nil,
+            let first = try? view.expiredKeys(after: nil, limits)
+        {
+            // What expires later may stand before what has gone.
+            found = first
+        }
         guard !found.lines.isEmpty else {
             return end(namespace, isMade: false, next: found.next)
         }
+        let next = found.next
         node.submit(ExpireKeys(found.lines), needsSpace: false) { [self] result in
-            let isMade =
-                if case .success(let committed) = result { committed.answer > 0 } else { false }
-            end(namespace, isMade: isMade, next: found.next)
+            // If the sweep was there first there is room all the same.
+            let isMade = if case .success = result { true } else { false }
+            end(namespace, isMade: isMade, next: next)
         }
     }
 

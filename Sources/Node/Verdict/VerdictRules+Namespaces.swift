@@ -10,6 +10,7 @@ extension VerdictRules {
     }
 
     mutating func judgeNamespaces() {
+        if isApart { return }
         let counts = ownReport?.namespacesInTrouble
         let full = troubled.filter { $0.trouble.worst == .usedUp }
         if let first = full.first {

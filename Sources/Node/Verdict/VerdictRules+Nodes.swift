@@ -192,7 +192,8 @@ extension VerdictRules {
         if isApart { return }
         let behind = sync.nodes.filter {
             $0.configured?.role == .replica && !told.contains($0.name) && !isOld($0)
-                && $0.alarms.isEmpty && !isInStep($0)
+                && !isInStep($0)
+                && $0.alarms.allSatisfy { $0.code == AlarmCode.diskNearlyFull.rawValue }
         }
         sayNotInSync(behind.filter { !isPassing($0) }, .warn, "Wait, or look at it.")
         sayNotInSync(behind.filter(isPassing), .info, "It is tried again by itself.")

@@ -105,7 +105,8 @@ struct VerdictRules {
         let since =
             node.observedAt
             ?? drift.first { $0.item.node == node.name && $0.item.kind == .nodeUnreachable }?.since
-        return since.map { Wording.secondsSince($0, now) < VerdictRules.silentSeconds } ?? true
+        guard let since else { return node.configured?.role != nil }
+        return Wording.secondsSince(since, now) < VerdictRules.silentSeconds
     }
 
     /// As the alarm `primary-unreachable`.
