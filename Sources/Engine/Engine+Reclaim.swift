@@ -34,7 +34,7 @@ struct Rest: Sendable {
     func isOver(at now: MonotonicTime) -> Bool { until.map { $0 <= now } ?? true }
 
     /// - Parameters:
-    ///   - count: How many leftovers were looked at.
+    ///   - count: How many leftovers the next look is at.
     ///   - took: How long the looks took in all.
     ///   - now: When they ended.
     mutating func begin(after count: Int, _ took: Duration, at now: MonotonicTime) {
@@ -83,7 +83,8 @@ extension Engine {
             let after = try bytes(of: range)
             forget(range, reclaimed: before - min(before, after))
         }
-        reclaim.withLock { $0.giving.begin(after: ranges.count, looking, at: .now()) }
+        // For the sake of those that are left: of the others nothing more has to be looked at.
+        reclaim.withLock { $0.giving.begin(after: $0.ranges.all.count, looking, at: .now()) }
     }
 
     /// Looks at how much is left, for ``reclaimStatus``. Quick, also while space is given back.

@@ -80,7 +80,7 @@ import Testing
         try engine.measureReclaim(isUrgent: true)
         #expect(engine.reclaimStatus.pendingBytes == 0)
 
-        // Once it is over there are few left.
+        // Those that came before the flush of the large one are left to the next pass, after a rest.
         let deadline = MonotonicTime.now() + .seconds(10)
         while !engine.isReclaimDue, .now() < deadline { usleep(1000) }
         try engine.reclaimSpace()
