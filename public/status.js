@@ -98,10 +98,11 @@ async function logIn(event) {
 async function logOut() {
   let answer = null;
   try { answer = await ask("/v1/session", { method: "DELETE" }); } catch { /* null says it */ }
-  if (answer?.status < 300) {
+  // Or the session was over already.
+  if (answer?.status < 300 || answer?.status === 401) {
     known.unauthorized = true;
     forget();
-  } else {
+  } else if (!known.unauthorized) {
     say(byId("logout-error"), `✕ Not logged out: ${whyNot(answer)}. Try again.`);
   }
   askAll();

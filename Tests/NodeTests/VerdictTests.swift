@@ -205,7 +205,7 @@ import Topology
         let replica = Self.verdict([Self.n1, with(Self.node("n2"))])
         #expect(
             replica.items.map(\.text) == [
-                "The disk of n2 has been nearly full for 1 min 10 s: 9 MiB are free on the disk. Next: make room"
+                "The disk of n2 has been nearly full for 1 min 10 s: 9 MiB are free on the disk. Next: make room."
             ])
         #expect(replica.worst.level == .warn)
     }

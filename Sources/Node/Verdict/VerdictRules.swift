@@ -142,7 +142,7 @@ extension VerdictRules {
         case .primaryUnreachable:
             // Said already, or over, and the alarm will end in a moment.
             if told.contains(name) || (!isOld(node) && node.running?.role == .primary) { return }
-            next = "start it again, or have a replica take over."
+            next = "start it again, or have a replica take over"
         case .replicasMissing, .isolated:
             if told.contains(name) { return }
         case .diskNearlyFull:
@@ -150,13 +150,13 @@ extension VerdictRules {
             if name != sync.primary { level = .warn }
         case .catalogDiffers:
             difference = node.catalogDifferences.map { ": \($0.text)" } ?? ""
-            next = "resync \(name)."
-        case .historyDamaged: next = "resync \(name)."
+            next = "resync \(name)"
+        case .historyDamaged: next = "resync \(name)"
         case .positionNotRetained, nil: break
         }
         add(
             .alarm, level, alarm.code,
-            "\(word(alarm, of: name))\(lasting(alarm.since)): \(Wording.humane(alarm.detail, now))\(difference). Next: \(next)",
+            "\(word(alarm, of: name))\(lasting(alarm.since)): \(Wording.humane(alarm.detail, now))\(difference). Next: \(next).",
             node: name, since: alarm.since)
     }
 
