@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-LIBRARIES := curl jq librocksdb-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libxxhash-dev pkg-config
+LIBRARIES := curl jq librocksdb-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libssl-dev libxxhash-dev pkg-config
 TOOLS     := python3 python3-venv chromium chromium-driver openssl
 BENCH_TOOLS := wrk nginx curl jq
 

@@ -32,7 +32,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -47,6 +46,8 @@ let package = Package(
             name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(
             name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .systemLibrary(
+            name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CPlatform"),
 
         .executableTarget(
@@ -55,7 +56,9 @@ let package = Package(
         .plugin(name: "EmbedAssets", capability: .buildTool(), dependencies: ["AssetCompiler"]),
         .target(name: "Assets", swiftSettings: pure, plugins: ["EmbedAssets"]),
 
-        .target(name: "Platform", dependencies: ["CPlatform", "CXXHash"], swiftSettings: common),
+        .target(
+            name: "Platform", dependencies: ["CCrypto", "CPlatform", "CXXHash"],
+            swiftSettings: common),
         .target(name: "RocksDB", dependencies: ["CRocksDB"], swiftSettings: common),
         .target(name: "JSON", dependencies: ["CJansson"], swiftSettings: common),
         .target(
@@ -64,9 +67,7 @@ let package = Package(
 
         .target(name: "Log", dependencies: ["Platform"], swiftSettings: pure),
         .target(
-            name: "Access",
-            dependencies: ["Platform", .product(name: "Crypto", package: "swift-crypto")],
-            swiftSettings: pure),
+            name: "Access", dependencies: ["Platform"], swiftSettings: pure),
         .target(name: "Topology", dependencies: ["Log", "Platform"], swiftSettings: pure),
         .target(
             name: "Engine", dependencies: ["Log", "Platform", "RocksDB", "Topology"],

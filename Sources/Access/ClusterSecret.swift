@@ -1,10 +1,9 @@
-import Crypto
 public import Platform
 
 /// The secret that the nodes of a cluster share. It never travels: it signs requests between nodes,
 /// and the answers to them, with HMAC-SHA256. No `description`: it must not get into a log.
 public struct ClusterSecret: Sendable {
-    private let key: SymmetricKey
+    private let key: [UInt8]
 
     public static let bytesMin = 16
 
@@ -15,7 +14,7 @@ public struct ClusterSecret: Sendable {
         while let last = bytes.last, last.isWhitespace { bytes.removeLast() }
         while let first = bytes.first, first.isWhitespace { bytes.removeFirst() }
         guard bytes.utf8.count >= ClusterSecret.bytesMin else { return nil }
-        key = SymmetricKey(data: Array(bytes.utf8))
+        key = Array(bytes.utf8)
     }
 
     /// How far a request's time may be from ours.
@@ -65,11 +64,11 @@ public struct ClusterSecret: Sendable {
     }
 
     public func signature(of request: SignedRequest) -> String {
-        Hex.encode(Array(code(request.lines)))
+        Hex.encode(code(of: request.lines))
     }
 
     public func signature(of answer: SignedAnswer) -> String {
-        Hex.encode(Array(code(answer.lines)))
+        Hex.encode(code(of: answer.lines))
     }
 
     /// Compares in a time that does not depend on where they differ.
@@ -82,22 +81,17 @@ public struct ClusterSecret: Sendable {
         isCode(text, of: answer.lines)
     }
 
-    private func code(_ lines: [String]) -> HMAC<SHA256>.MAC {
-        HMAC<SHA256>.authenticationCode(for: ClusterSecret.bytes(lines), using: key)
+    private func code(of lines: [String]) -> [UInt8] {
+        SHA256.code(of: Array(lines.joined(separator: "\n").utf8), key: key)
     }
 
     private func isCode(_ text: String, of lines: [String]) -> Bool {
         guard let code = Hex.decode(text) else { return false }
-        return HMAC<SHA256>.isValidAuthenticationCode(
-            code, authenticating: ClusterSecret.bytes(lines), using: key)
-    }
-
-    private static func bytes(_ lines: [String]) -> [UInt8] {
-        Array(lines.joined(separator: "\n").utf8)
+        return SHA256.isEqual(code, self.code(of: lines))
     }
 
     fileprivate static func hexOfHash(_ bytes: [UInt8]) -> String {
-        Hex.encode(Array(SHA256.hash(data: bytes)))
+        Hex.encode(SHA256.hash(of: bytes))
     }
 }
 

@@ -1,4 +1,4 @@
-import Crypto
+import Platform
 
 /// A hash of some texts in a row, for what must not be found by whoever chooses them: which caller sent
 /// which request under which key.
@@ -10,11 +10,7 @@ public struct RequestDigest: Hashable, Sendable {
 
     /// Each part counts with its length, so that no two lists of parts are the same text.
     public init(of parts: [[UInt8]]) {
-        var hash = SHA256()
-        for part in parts {
-            hash.update(data: Array("\(part.count):".utf8))
-            hash.update(data: part)
-        }
-        bytes = Array(hash.finalize().prefix(RequestDigest.bytesCount))
+        let pieces = parts.flatMap { [Array("\($0.count):".utf8), $0] }
+        bytes = Array(SHA256.hash(of: pieces).prefix(RequestDigest.bytesCount))
     }
 }

@@ -1,4 +1,4 @@
-import Crypto
+import Platform
 
 /// The secret of a browser's session: 256 random bits in a cookie. Only its hash is kept. No
 /// `description`: it must not get into a log.
@@ -23,5 +23,5 @@ public struct SessionKey: Sendable {
     }
 
     /// By which the session is found.
-    public var hash: [UInt8] { Array(SHA256.hash(data: Array(text.utf8))) }
+    public var hash: [UInt8] { SHA256.hash(of: Array(text.utf8)) }
 }

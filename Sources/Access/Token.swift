@@ -1,4 +1,4 @@
-import Crypto
+import Platform
 
 /// A token as a client sends it: `cvy_<kind>_<lookup id>_<secret><checksum>`.
 ///
@@ -62,11 +62,11 @@ public struct Token: Sendable {
     }
 
     /// What is stored: SHA-256 of the secret. The secret has 256 random bits, so no salt is needed.
-    public var hash: [UInt8] { Array(SHA256.hash(data: Array(secret.utf8))) }
+    public var hash: [UInt8] { SHA256.hash(of: Array(secret.utf8)) }
 
     /// Whether the stored hash is this token's, in a time that does not depend on where they differ.
     public func matches(algorithm: String, hash stored: [UInt8]) -> Bool {
-        let isEqual = SHA256.hash(data: Array(secret.utf8)) == stored
+        let isEqual = SHA256.isEqual(hash, stored)
         return isEqual && algorithm == Token.algorithm
     }
 
@@ -91,7 +91,7 @@ public struct Token: Sendable {
 
     private static func checksum(of body: String) -> String {
         var number: UInt64 = 0
-        for byte in SHA256.hash(data: Array(body.utf8)).prefix(5) {
+        for byte in SHA256.hash(of: Array(body.utf8)).prefix(5) {
             number = number << 8 | UInt64(byte)
         }
         let digits = (0..<checksumLength).map { _ in

@@ -18,6 +18,8 @@ struct Reclaim: Sendable {
     var isSeeded = false
     /// When to look at how much is left.
     var measuring = Rest()
+    /// When the look began by which ``ReclaimStatus/pendingBytes`` is.
+    var measuredFrom: MonotonicTime?
     /// When to go through what is left.
     var giving = Rest()
 }
@@ -30,6 +32,8 @@ struct Rest: Sendable {
     static let countQuick = 64
     /// So many times what a look took: one part in a hundred of a processor's time.
     private static let perLook = 100.0
+    /// However long a look took: it may have been the machine that stood still.
+    private static let longest = Duration.seconds(600)
 
     func isOver(at now: MonotonicTime) -> Bool { until.map { $0 <= now } ?? true }
 
@@ -38,7 +42,7 @@ struct Rest: Sendable {
     ///   - took: How long the looks took in all.
     ///   - now: When they ended.
     mutating func begin(after count: Int, _ took: Duration, at now: MonotonicTime) {
-        until = count > Rest.countQuick ? now + took * Rest.perLook : nil
+        until = count > Rest.countQuick ? now + min(took * Rest.perLook, Rest.longest) : nil
     }
 }
 
@@ -103,6 +107,9 @@ extension Engine {
         }
         let now = MonotonicTime.now()
         reclaim.withLock { reclaim in
+            // Another thread's look may have begun later and be over already.
+            if let last = reclaim.measuredFrom, last > start { return }
+            reclaim.measuredFrom = start
             reclaim.status.pendingBytes = pending
             reclaim.measuring.begin(after: ranges.count, now - start, at: now)
         }

@@ -44,6 +44,9 @@ public final class DataDirectory: Sendable {
         }
     }
 
+    /// Not by closing the file alone: a child process that is just being made holds it, too.
+    deinit { lock.unlock() }
+
     /// Lets another process have the directory. Nothing may be written to it afterwards.
     public func unlock() { lock.unlock() }
 

@@ -8,6 +8,8 @@ struct FetchClock {
     private let startedAt: MonotonicTime
     private var isConnected = false
     private var activeAt: MonotonicTime
+    /// When curl last looked at the socket: while this thread stood still, the server was not silent.
+    private var lookedAt: MonotonicTime
     /// Since the last look the rate limit has held back reading.
     private var isResting = false
     private var bytesSent: Int64 = 0
@@ -17,13 +19,14 @@ struct FetchClock {
         self.deadlines = deadlines
         self.startedAt = now
         self.activeAt = now
+        self.lookedAt = now
         self.pace = Pace(now: now)
     }
 
     /// The deadline that has passed, if one has.
     func expired(at now: MonotonicTime) -> FetchError.Phase? {
         if let total = deadlines.total, now - startedAt >= total { return .total }
-        if isConnected, now - activeAt >= deadlines.idle { return .idle }
+        if isConnected, lookedAt - activeAt >= deadlines.idle { return .idle }
         return nil
     }
 
@@ -38,12 +41,15 @@ struct FetchClock {
     /// Takes in what one round has moved. `now` is after the caller has digested it.
     mutating func note(_ round: Round, at now: MonotonicTime) {
         pace.owe(bytes: round.bytesRead)
+        lookedAt = round.lookedAt
         if round.isActive || round.bytesSent != bytesSent { activeAt = now }
         isConnected = round.isConnected
         bytesSent = round.bytesSent
     }
 
     struct Round {
+        /// Before curl looked.
+        var lookedAt: MonotonicTime
         var isConnected: Bool
         /// Whether anything came in, head or body.
         var isActive: Bool

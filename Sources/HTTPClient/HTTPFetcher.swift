@@ -91,6 +91,7 @@ public final class HTTPFetcher: Sendable {
             let wasPaused = answer.isPaused
             let roundBytesMax = try wait(&clock, forSocket: !wasPaused)
 
+            let lookedAt = MonotonicTime.now()
             answer.beginRound(bytesMax: roundBytesMax)
             let verdict = curl.perform(resuming: wasPaused)
             let bytesRead = answer.bytesReceived
@@ -101,7 +102,7 @@ public final class HTTPFetcher: Sendable {
 
             clock.note(
                 FetchClock.Round(
-                    isConnected: answer.isConnected, isActive: answer.isActive,
+                    lookedAt: lookedAt, isConnected: answer.isConnected, isActive: answer.isActive,
                     bytesRead: bytesRead, bytesSent: curl.bytesSent),
                 at: .now())
         }

@@ -22,6 +22,8 @@ final class ClientConnection: Sendable {
         case exchange(Exchange)
         case stream(StreamHandle)
         case body(BodyStream)
+
+        var isStream: Bool { if case .stream = self { true } else { false } }
     }
 
     private struct State {

@@ -118,8 +118,9 @@ public final class HTTPListener: Sendable {
         }
     }
 
-    /// Stops accepting, answers what waits with `stopping`, ends streams, and lets answers be sent
-    /// until `deadline`; then closes everything. Blocks; a second call does nothing.
+    /// Stops accepting, answers what waits with `stopping`, and lets answers be sent until `deadline`;
+    /// then closes everything. Streams that do not come to their end within ``streamGrace``, or half of
+    /// what is left, are broken off. Blocks; a second call does nothing.
     public func stop(deadline: MonotonicTime) {
         guard
             let daemon = daemon.withLock({ daemon in
@@ -130,17 +131,27 @@ public final class HTTPListener: Sendable {
         let listenSocket = MHD_quiesce_daemon(daemon.handle)
         listening.beginStopping()
         // Who waits later than this finds the listener stopping, and does not.
-        for connection in listening.connections.all {
-            if let waiter = connection.waiter { listening.dismiss(waiter) }
-        }
-        let pause = Monitor(())
-        while listening.requestsOpen > 0, .now() < deadline {
-            _ = pause.wait(until: .now() + .milliseconds(2)) { _ in Never?.none }
-        }
+        let waiters = listening.connections.all.compactMap(\.waiter)
+        for waiter in waiters where !waiter.isStream { listening.dismiss(waiter) }
+        let left = deadline - .now()
+        awaitRequests(until: .now() + min(left / 2, HTTPListener.streamGrace))
+        for waiter in waiters where waiter.isStream { listening.dismiss(waiter) }
+        awaitRequests(until: deadline)
         sweeper.stop()
         listening.lingering.stop()
         close(daemon, listenSocket: listenSocket)
         for daemon in retired.withLock({ $0 }) { MHD_stop_daemon(daemon.handle) }
+    }
+
+    /// How long a stream has for its last bytes when the listener stops.
+    public static let streamGrace = Duration.seconds(1)
+
+    /// Until the last request is over.
+    private func awaitRequests(until deadline: MonotonicTime) {
+        let pause = Monitor(())
+        while listening.requestsOpen > 0, .now() < deadline {
+            _ = pause.wait(until: .now() + .milliseconds(2)) { _ in Never?.none }
+        }
     }
 
     /// Joins libmicrohttpd's threads. A handler that blocks against its contract holds this up.

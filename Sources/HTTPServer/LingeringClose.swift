@@ -84,8 +84,9 @@ final class LingeringClose: Sendable {
     /// Waits a moment for bytes, discards them, and closes what is done.
     private func readOn(_ clients: [Client]) -> [Client] {
         var requests = clients.map { pollfd(fd: $0.socket, events: Int16(POLLIN), revents: 0) }
-        poll(&requests, nfds_t(requests.count), Self.pollMilliseconds)
+        // As of before the look: while this thread stood still, no client was idle.
         let now = MonotonicTime.now()
+        poll(&requests, nfds_t(requests.count), Self.pollMilliseconds)
         var left: [Client] = []
         for (var client, request) in zip(clients, requests) {
             if request.revents != 0 {
@@ -93,7 +94,7 @@ final class LingeringClose: Sendable {
                     close(client.socket)
                     continue
                 }
-                client.idleAt = now + Self.idleMax
+                client.idleAt = .now() + Self.idleMax
             }
             if now < client.idleAt, now < client.closeAt {
                 left.append(client)

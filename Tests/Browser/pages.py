@@ -10,11 +10,16 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 WIDE = (1280, 900)
 PHONE = (360, 800)
 SCREENSHOTS = os.environ.get("CONVOY_SCREENSHOTS")
 PICTURE_HEIGHT_MAX = 6000
+# How long something may take on a machine that is busy, or stands still for seconds.
+PATIENCE = 60
+# An age in whole seconds, as the page and the server write it; it grows while a test looks.
+AGE = "[0-9]+ (?:s|min(?: [0-9]+ s)?)"
 
 
 def start_browser():
@@ -26,16 +31,25 @@ def start_browser():
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(
         options=options, service=Service(os.environ.get("CHROMEDRIVER") or shutil.which("chromedriver")))
-    driver.set_script_timeout(10)
+    driver.set_script_timeout(PATIENCE)
     return driver
+
+
+# It has drawn what its server tells, and knows of whose page it is; but for who has to log in.
+IS_READY = """(() => {
+    const [updated, self, token] = ["updated", "self", "token"].map(id => document.getElementById(id));
+    return /^(live|read )/.test(updated.textContent) && (self.textContent !== "" || !token.hidden);
+})()"""
 
 
 def open_page(browser, node, size=WIDE):
     set_size(browser, size)
     browser.get_log("browser")
+    # It goes on asking, and complaining, until the new one is there: see `console_errors`.
+    left = read(browser, "location.origin")
+    browser.origin_left = left if left != node.url else None
     browser.get(node.url + "/")
-    until(lambda: re.match("live|read ", read(browser, "document.getElementById('updated').textContent")),
-          lambda: sentence(browser))
+    until(lambda: read(browser, IS_READY), lambda: sentence(browser))
     return browser
 
 
@@ -50,18 +64,26 @@ def set_scheme(browser, scheme):
         "features": [{"name": "prefers-color-scheme", "value": scheme}] if scheme else []})
 
 
-def until(condition, describe, seconds=15):
+def until(condition, describe, seconds=PATIENCE):
     """Waits for `condition`, and answers what it answered; what was seen instead is in the failure."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while True:
+        # The last look begins after the deadline: until then this very thread may have stood still.
+        is_last = time.monotonic() >= deadline
         found = condition()
         if found:
             return found
+        if is_last:
+            raise AssertionError(f"after {seconds} s: {describe()}")
         time.sleep(0.05)
-    raise AssertionError(f"after {seconds} s: {describe()}")
 
 
-def until_sentence(browser, pattern, seconds=15):
+def press(browser, selector):
+    """By the keyboard: the mouse would hit what is there by then, where something above it has just come."""
+    browser.find_element(By.CSS_SELECTOR, selector).send_keys(Keys.ENTER)
+
+
+def until_sentence(browser, pattern, seconds=PATIENCE):
     until(lambda: re.search(pattern, sentence(browser)), lambda: sentence(browser), seconds)
 
 
@@ -91,8 +113,23 @@ def tree(browser, half):
         [row.dataset.key, [...row.querySelectorAll(":scope > text")].map(text => text.textContent).join(" ")]))""")
 
 
+def until_planned(browser, words):
+    """Waits for a plan with `words` that can be carried out. One that a busy node holds up is asked for again."""
+    def is_planned():
+        plan = text_of(browser, "#plan")
+        if words in plan and browser.find_element(By.ID, "action-go").is_enabled():
+            return True
+        if plan.startswith("✕") or "It is not possible" in plan:
+            press(browser, "#action-again")
+        return False
+    until(is_planned, lambda: text_of(browser, "#action"))
+
+
 def console_errors(browser):
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    """Of this page: the one before may have asked a server that is gone when the log was emptied already."""
+    left = browser.origin_left
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"
+            and not (left and entry["message"].startswith(f"{left}/"))]
 
 
 def shoot(browser, name):

@@ -76,9 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
             text = (PUBLIC / "index.html").read_text()
             page = re.sub(r"\{\{([^}|]*)\|?([^}]*)\}\}", lambda found: self.stub.places.get(found[1], found[2]), text)
             self._send(200, "text/html; charset=utf-8", page.encode())
-        elif target.path in self.stub.refused:
+        elif (status := self.stub.refused.get(target.path)) is not None:
             problem = {"code": "busy", "detail": "It is busy."}
-            self._send(self.stub.refused[target.path], "application/problem+json", json.dumps(problem).encode())
+            self._send(status, "application/problem+json", json.dumps(problem).encode())
         elif target.path.startswith("/page/"):
             file = PUBLIC / Path(target.path).name
             self._send(200, TYPES[file.suffix], file.read_bytes())

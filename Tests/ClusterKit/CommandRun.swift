@@ -19,7 +19,7 @@ public struct CommandRun: Sendable {
     /// - Throws: ``ClusterFailure`` when it did not end by itself, in time.
     public init(
         _ program: String, _ arguments: [String], input: [UInt8] = [],
-        within time: Duration = .seconds(30)
+        within time: Duration = .seconds(60)
     ) throws {
         let directory = try ScratchDirectory("command")
         let (inPath, outPath, errorPath) = (
@@ -43,7 +43,7 @@ public struct CommandRun: Sendable {
 
     /// Runs the `curl` of the system with `--silent --show-error` and what is given.
     public static func curl(
-        _ arguments: [String], input: [UInt8] = [], within time: Duration = .seconds(30)
+        _ arguments: [String], input: [UInt8] = [], within time: Duration = .seconds(60)
     ) throws -> CommandRun {
         try CommandRun(
             "/usr/bin/curl", ["--silent", "--show-error"] + arguments, input: input, within: time)

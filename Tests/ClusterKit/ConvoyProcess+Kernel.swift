@@ -73,5 +73,5 @@ private struct TCPConnection {
 
 /// Files of `/proc` have no size to read by.
 private func kernelText(_ path: String) throws -> String {
-    String(decoding: try File(path, .read).read(at: 0, count: 4 << 20), as: UTF8.self)
+    String(decoding: try File(path, .read).read(at: 0, count: 32 << 20), as: UTF8.self)
 }

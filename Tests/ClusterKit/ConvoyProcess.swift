@@ -29,9 +29,10 @@ public final class ConvoyProcess: Sendable {
         case nothing
     }
 
-    public static let startDeadline: Duration = .seconds(20)
-    /// Within which a node that was asked to stop must have ended.
-    public static let stopDeadline: Duration = .seconds(5)
+    public static let startDeadline: Duration = .seconds(40)
+    /// Within which a node that was asked to stop must have ended: it gives itself four seconds,
+    /// and the machine may be busy.
+    public static let stopDeadline: Duration = .seconds(30)
 
     /// Does not start it yet.
     ///
@@ -124,14 +125,14 @@ public final class ConvoyProcess: Sendable {
     public func kill() {
         guard let child else { return }
         child.send(SIGKILL)
-        _ = child.waitForEnd(within: .seconds(10))
+        _ = child.waitForEnd(within: .seconds(30))
     }
 
     /// SIGSTOP: it stands still, with its sockets open. Blocks until all of its threads do: on a busy
-    /// machine the last may go on for some milliseconds.
+    /// machine the last may go on for a while.
     public func pause() {
         child?.send(SIGSTOP)
-        let deadline = MonotonicTime.now() + .seconds(2)
+        let deadline = MonotonicTime.now() + .seconds(30)
         while MonotonicTime.now() < deadline, !isAtRest { rest(.milliseconds(1)) }
     }
 

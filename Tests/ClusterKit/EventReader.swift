@@ -33,9 +33,9 @@ public final class EventReader: Sendable {
         if let lastEventID { headers.append(("Last-Event-ID", lastEventID)) }
         let request = FetchRequest(
             url: client.base + "/v1/events" + (kind.map { "?kind=\($0)" } ?? ""), headers: headers,
-            deadlines: FetchDeadlines(connect: .seconds(5), idle: .seconds(15)))
+            deadlines: FetchDeadlines(connect: .seconds(15), idle: .seconds(30)))
         _ = WorkerThread(name: "events", stackBytes: 256 << 10) { [self] in read(request) }
-        let status = state.wait(until: .now() + .seconds(10)) { state -> Int? in
+        let status = state.wait(until: .now() + .seconds(30)) { state -> Int? in
             state.lastID != nil || state.end != nil ? state.status ?? 0 : nil
         }
         guard status == 200, lastID != nil else {
@@ -88,7 +88,7 @@ public final class EventReader: Sendable {
     public func take(
         _ count: Int, kind: String, _ what: String? = nil, after: JSONValue? = nil
     ) throws -> [JSONValue] {
-        let found = state.wait(until: .now() + .seconds(20)) { state -> [JSONValue]? in
+        let found = state.wait(until: .now() + .seconds(40)) { state -> [JSONValue]? in
             var events = state.events[...]
             if let after, let place = events.firstIndex(of: after) {
                 events = events[(place + 1)...]
@@ -106,7 +106,7 @@ public final class EventReader: Sendable {
 
     /// Blocks until the stream is over.
     public func end() throws -> End {
-        guard let end = state.wait(until: .now() + .seconds(15), { $0.end }) else {
+        guard let end = state.wait(until: .now() + .seconds(40), { $0.end }) else {
             throw ClusterFailure("the event stream does not end")
         }
         return end

@@ -90,6 +90,7 @@ final class ProxyState: Sendable {
         var traffic = FaultyProxy.Traffic()
         var isClosed = false
         var nextNumber = 0
+        var cuts = 0
         var connections: [Int: ProxyConnection] = [:]
         var watcher: (@Sendable (String) -> Void)?
     }
@@ -119,8 +120,15 @@ final class ProxyState: Sendable {
         watcher(String(decoding: line, as: UTF8.self))
     }
 
-    func add(_ connection: ProxyConnection) -> Int {
-        shared.update { shared in
+    /// How often everything was cut.
+    var cuts: Int { shared.withLock { $0.cuts } }
+
+    /// Nil when connections are not taken any more, or all were cut after so many `cuts`.
+    func add(_ connection: ProxyConnection, cuts: Int) -> Int? {
+        shared.update { shared -> Int? in
+            guard shared.conduct.acceptsConnections, !shared.isClosed, shared.cuts == cuts else {
+                return nil
+            }
             shared.nextNumber += 1
             shared.traffic.connections += 1
             shared.connections[shared.nextNumber] = connection
@@ -140,8 +148,19 @@ final class ProxyState: Sendable {
         }
     }
 
+    /// What there is at `source`, which is readable; nil when the conduct is another one by now.
+    /// Under one lock: what is sent after a change must not be taken as if it came before.
+    func read(_ source: Socket, countMax: Int, as conduct: FaultyProxy.Conduct) -> [UInt8]? {
+        shared.withLock { shared in
+            shared.conduct == conduct ? source.read(countMax: countMax) : nil
+        }
+    }
+
     func cut() {
-        let connections = shared.update { shared in Array(shared.connections.values) }
+        let connections = shared.update { shared in
+            shared.cuts += 1
+            return Array(shared.connections.values)
+        }
         for connection in connections { connection.shut() }
     }
 

@@ -26,7 +26,7 @@ public final class FollowingWriters: Sendable {
     }
 
     /// Of a write that is sent to and fro.
-    private static let patience: Duration = .seconds(10)
+    private static let patience: Duration = .seconds(30)
 
     /// - Parameters:
     ///   - count: How many clients.
@@ -98,7 +98,7 @@ public final class FollowingWriters: Sendable {
     }
 
     /// Stops the clients, and answers what all of them have met.
-    public func finish(within time: Duration = .seconds(30)) throws -> Report {
+    public func finish(within time: Duration = .seconds(60)) throws -> Report {
         shared.update { $0.isStopping = true }
         let deadline = MonotonicTime.now() + time
         for thread in threads where !thread.join(until: deadline) {

@@ -18,6 +18,9 @@ public final class HeldRequest: Sendable {
         }
     }
 
+    /// By which the server knows the connection.
+    public var localPort: UInt16 { socket.localPort }
+
     /// Whether nothing has come yet.
     public var isHeld: Bool { !socket.isReadable(within: .zero) }
 
@@ -28,6 +31,22 @@ public final class HeldRequest: Sendable {
             let more = socket.read(countMax: 64 << 10)
             if more.isEmpty { break }
             bytes += more
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// All that comes until `mark` has come, or the end, or the time is up.
+    public func received(until mark: String, within time: Duration = .seconds(30)) -> String {
+        let mark = Array(mark.utf8)
+        var bytes: [UInt8] = []
+        let deadline = MonotonicTime.now() + time
+        while MonotonicTime.now() < deadline {
+            guard socket.isReadable(within: .milliseconds(200)) else { continue }
+            let more = socket.read(countMax: 64 << 10)
+            bytes += more
+            // Only where it can have become whole by now.
+            let hasMark = bytes.suffix(more.count + mark.count).firstRange(of: mark) != nil
+            if more.isEmpty || hasMark { break }
         }
         return String(decoding: bytes, as: UTF8.self)
     }

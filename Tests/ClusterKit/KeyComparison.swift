@@ -21,7 +21,7 @@ public struct KeyComparison: Sendable {
     ///   - threads: How many keep-alive connections read values at once.
     /// - Throws: When a node does not answer, or they do not come to one position in time.
     public init(
-        _ nodes: [ConvoyProcess], within time: Duration = .seconds(15), threads: Int = 4
+        _ nodes: [ConvoyProcess], within time: Duration = .seconds(40), threads: Int = 4
     ) throws {
         guard let first = nodes.first else { return }
         let views = try KeyComparison.viewsAtOnePosition(nodes, within: time)
@@ -84,7 +84,7 @@ public struct KeyComparison: Sendable {
     /// Blocks until all say the same position.
     @discardableResult
     public static func waitForOnePosition(
-        _ nodes: [ConvoyProcess], within time: Duration = .seconds(15)
+        _ nodes: [ConvoyProcess], within time: Duration = .seconds(40)
     ) throws -> PositionView {
         guard let position = try viewsAtOnePosition(nodes, within: time).first?.position else {
             throw ClusterFailure("no nodes, or no position")

@@ -74,7 +74,7 @@ public final class ParallelWriters: Sendable {
     }
 
     /// Blocks until so many writes were acknowledged.
-    public func waitForAcknowledgements(_ count: Int, within time: Duration = .seconds(20)) throws {
+    public func waitForAcknowledgements(_ count: Int, within time: Duration = .seconds(40)) throws {
         let met = shared.wait(until: .now() + time) { $0.acknowledged >= count ? true : nil }
         guard met != nil else {
             let done = shared.withLock { ($0.acknowledged, $0.problems) }
@@ -87,7 +87,7 @@ public final class ParallelWriters: Sendable {
     /// Stops the clients, and answers what all of them were told.
     ///
     /// - Throws: ``ClusterFailure`` when a write was refused in a way that has no excuse.
-    public func finish(within time: Duration = .seconds(30)) throws -> WriteJournal {
+    public func finish(within time: Duration = .seconds(60)) throws -> WriteJournal {
         shared.update { $0.isStopping = true }
         let deadline = MonotonicTime.now() + time
         for thread in threads where !thread.join(until: deadline) {

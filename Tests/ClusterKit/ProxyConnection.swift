@@ -15,11 +15,12 @@ final class ProxyConnection: Sendable {
     }
 
     static func begin(_ client: Socket, to serverPort: UInt16, _ state: ProxyState) {
+        let cuts = state.cuts
         guard state.conduct.acceptsConnections,
             let server = try? Socket.connected(to: serverPort)  // Nobody there: as if not there.
         else { return client.shut(reset: true) }
         let connection = ProxyConnection(client, server, state)
-        let number = state.add(connection)
+        guard let number = state.add(connection, cuts: cuts) else { return connection.shut() }
         for toServer in [true, false] {
             _ = WorkerThread(name: toServer ? "proxy-in" : "proxy-out", stackBytes: 256 << 10) {
                 connection.pump(toServer: toServer)
@@ -56,9 +57,9 @@ final class ProxyConnection: Sendable {
             }
             guard source.isReadable(within: .milliseconds(20)) else { continue }
             // Frozen while it waited: nothing may slip through.
-            if state.conduct != conduct { continue }
+            let countMax = pace.pieceBytesMax(flow)
+            guard let bytes = state.read(source, countMax: countMax, as: conduct) else { continue }
 
-            let bytes = source.read(countMax: pace.pieceBytesMax(flow))
             if bytes.isEmpty { return target.endWriting() }
             if flow == .dropped {
                 hasDropped = true

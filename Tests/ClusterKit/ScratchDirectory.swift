@@ -22,13 +22,14 @@ public final class ScratchDirectory: Sendable {
 
     /// Makes the directory; `label` says what it is for, and is part of its name.
     public init(_ label: String) throws(FileError) {
-        let number = ScratchDirectory.run.directories.update { count in
+        let plain = String(label.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" })
+        // Under the lock: whoever removes the last one removes what they are in, too.
+        path = try ScratchDirectory.run.directories.update { count throws(FileError) -> String in
             count += 1
-            return count
+            let path = "\(ScratchDirectory.run.path)/\(count)-\(plain.prefix(60))"
+            try FileSystem.createDirectory(path)
+            return path
         }
-        let plain = label.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
-        path = "\(ScratchDirectory.run.path)/\(number)-\(String(plain.prefix(60)))"
-        try FileSystem.createDirectory(path)
     }
 
     deinit {
@@ -40,7 +41,9 @@ public final class ScratchDirectory: Sendable {
         endProcesses()
         // A tree that cannot be removed is litter in the temporary directory, not a failure.
         try? FileSystem.removeTree(path)
-        rmdir(ScratchDirectory.run.path)  // Succeeds with the last one.
+        ScratchDirectory.run.directories.withLock { _ in
+            _ = rmdir(ScratchDirectory.run.path)  // Succeeds with the last one.
+        }
     }
 
     /// Leaves the directory for whoever looks into a failure.

@@ -45,6 +45,17 @@ public final class Socket: Sendable {
         return made
     }
 
+    var localPort: UInt16 {
+        var address = sockaddr_in()
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        _ = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                getsockname(descriptor, $0, &size)
+            }
+        }
+        return UInt16(bigEndian: address.sin_port)
+    }
+
     /// The next connection, or nil when there was none within `time` or the socket is shut.
     func accepted(within time: Duration) -> Socket? {
         guard isReadable(within: time) else { return nil }

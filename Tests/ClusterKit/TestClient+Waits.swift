@@ -3,27 +3,36 @@ import Platform
 
 /// What the product lets its clients wait for. Each blocks, and throws when it does not come in time.
 extension TestClient {
+    /// Until everything is in sync, and the replicas have applied what the primary had by then: one
+    /// that is less than a second behind is in sync, too.
     @discardableResult
-    public func waitUntilInSync(within seconds: Int = 20) throws -> JSONValue {
-        try wait("/v1/sync?wait=in_sync&wait=converged", seconds)
+    public func waitUntilInSync(within seconds: Int = 40) throws -> JSONValue {
+        let sync = try wait("/v1/sync?wait=in_sync&wait=converged", seconds)
+        guard let position = PositionView(sync["position"]) else { return sync }
+        for item in sync["nodes"]?.arrayValue ?? [] {
+            let node = NodeView(item)
+            guard node.configuredRole == "replica", let name = node.name else { continue }
+            try waitUntilApplied(position.index, at: name, within: seconds)
+        }
+        return sync
     }
 
     @discardableResult
-    public func waitUntilDone(_ operation: String, within seconds: Int = 30) throws -> JSONValue {
+    public func waitUntilDone(_ operation: String, within seconds: Int = 45) throws -> JSONValue {
         try wait("/v1/operations/\(operation)?wait=done", seconds)
     }
 
     /// Until the node has applied the entry at `index`.
     @discardableResult
     public func waitUntilApplied(
-        _ index: UInt64, at node: String = "self", within seconds: Int = 20
+        _ index: UInt64, at node: String = "self", within seconds: Int = 40
     ) throws -> NodeView {
         NodeView(try wait("/v1/nodes/\(node)?wait=applied:\(index)", seconds))
     }
 
     @discardableResult
     public func waitUntilState(
-        _ state: String, of node: String = "self", within seconds: Int = 20
+        _ state: String, of node: String = "self", within seconds: Int = 40
     ) throws -> NodeView {
         NodeView(try wait("/v1/nodes/\(node)?wait=state=\(state)", seconds))
     }

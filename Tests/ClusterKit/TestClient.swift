@@ -65,7 +65,7 @@ public struct TestClient: Sendable {
         let request = FetchRequest(
             method: method, url: base + path, headers: headers, body: body,
             deadlines: FetchDeadlines(
-                connect: .seconds(5), idle: patience + waiting,
+                connect: .seconds(15), idle: patience + waiting,
                 total: patience + waiting + .seconds(5)),
             answerBytesMax: 256 << 20)
         let fetcher = idle.withLock { $0.popLast() } ?? HTTPFetcher(userAgent: "convoy-tests")

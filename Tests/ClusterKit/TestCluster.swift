@@ -68,9 +68,7 @@ public final class TestCluster: Sendable {
     public func beginTakingIn(
         _ node: ConvoyProcess, options: JSONObject = JSONObject()
     ) throws -> String {
-        var body = options
-        body["address"] = .string(node.address)
-        let answer = try primary.client.post("/v1/nodes", .object(body)).expecting(202)
+        let answer = try primary.client.addNode(at: node.address, options: options).expecting(202)
         guard let operation = answer["id"]?.stringValue else {
             throw ClusterFailure("no operation id in \(answer)")
         }

@@ -4,7 +4,7 @@ import Testing
 
 /// Taking in nodes that are not fresh, and what cannot be taken in.
 @Suite(.cluster) struct AdoptionTests {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a node with data is taken in only when its data may go`() throws {
         let cluster = try TestCluster()
         let client = cluster.primary.client
@@ -17,7 +17,7 @@ import Testing
         _ = try other.client.put(Path.key("k", in: "own"), [2]).expecting(201)
         let generation = try client.get("/v1/topology")["generation"]
 
-        let refused = try client.post("/v1/nodes", ["address": .string(other.address)])
+        let refused = try client.addNode(at: other.address)
         #expect(refused.status == 409, "\(refused)")
         #expect(refused.problem == "node-not-empty")
         #expect(try client.get("/v1/topology")["generation"] == generation, "nothing was done")
@@ -35,7 +35,7 @@ import Testing
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `what cannot be taken in is refused with the reason`() throws {
         let cluster = try TestCluster(nodes: 2)
         let client = cluster.primary.client
@@ -45,13 +45,13 @@ import Testing
         let gone = try add(["address": .string("http://127.0.0.1:\(try FreePort.take())")])
         #expect(gone.status == 502, "\(gone)")
         #expect(gone.problem == "node-unreachable")
-        let twice = try add(["address": .string(cluster[1].address)])
+        let twice = try client.addNode(at: cluster[1].address)
         #expect(twice.status == 409, "\(twice)")
         let fresh = try cluster.start(cluster.makeNode())
-        let misnamed = try add(["address": .string(fresh.address), "name": "n9"])
+        let misnamed = try client.addNode(at: fresh.address, options: ["name": "n9"])
         #expect(misnamed.status == 422, "\(misnamed)")
         #expect(misnamed.problem == "name-mismatch")
-        let orphan = try add(["address": .string(fresh.address), "upstream": "nobody"])
+        let orphan = try client.addNode(at: fresh.address, options: ["upstream": "nobody"])
         #expect(orphan.status == 422, "\(orphan)")
         for address in [
             "127.0.0.1:7070", "http://127.0.0.1:7070/x", "http://u@127.0.0.1:7070",
@@ -65,13 +65,12 @@ import Testing
         #expect(try fresh.client.put(Path.key("k"), [1]).status == 201)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a node that others follow is not given away`() throws {
         let cluster = try TestCluster(nodes: 2)
         let stranger = try cluster.start(cluster.makeNode(name: "stranger"))
-        let answer = try stranger.client.post(
-            "/v1/nodes",
-            ["address": .string(cluster.primary.address), "discard_data": true])
+        let answer = try stranger.client.addNode(
+            at: cluster.primary.address, options: ["discard_data": true])
         if answer.status == 202, let operation = answer["id"]?.stringValue {
             let ended = try stranger.client.get("/v1/operations/\(operation)?wait=done&timeout=3s")
             #expect(ended.status != 200, "\(ended)")

@@ -8,7 +8,7 @@ import Testing
         try client.list("/v1/audit").compactMap { $0["what"]?.stringValue }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `every change says who made it, from where and why, on every node`() throws {
         let cluster = try TestCluster(nodes: 2)
         let client = cluster.primary.client
@@ -58,7 +58,7 @@ import Testing
         #expect(!text.contains("hash"))
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `what a node does by itself is in the audit, and it outlives a failover`() throws {
         let cluster = try TestCluster(nodes: 2)
         try cluster.primary.stop()

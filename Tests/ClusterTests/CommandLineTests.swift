@@ -8,7 +8,7 @@ import Testing
         try CommandRun(try ConvoyBinary.path(), arguments)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `it says its version and teaches its use`() throws {
         let version = try convoy("version")
         #expect(version.exitCode == 0)
@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a wrong flag is refused with what is right`() throws {
         let scratch = try #require(ScratchDirectory.current)
         for arguments in [
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a sound directory is found sound`() throws {
         let cluster = try TestCluster(nodes: 2)
         try cluster.primary.client.load((0..<200).map { ("k\($0)", [1, 2, 3]) }, into: "default")
@@ -59,7 +59,7 @@ import Testing
         #expect(missing.exitCode != 0)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a flipped byte is found and its file named`() throws {
         let node = try TestCluster(flags: ["--log-segment-bytes", "8192"]).primary
         for number in 0..<40 {
@@ -84,7 +84,7 @@ import Testing
         #expect(try convoy("check", node.dataPath).exitCode == 0)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `flags can be given in the environment`() throws {
         let node = try ConvoyProcess(
             name: "n7", in: try #require(ScratchDirectory.current))
@@ -95,7 +95,7 @@ import Testing
         #expect(run.errors.contains("never"))
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `two processes never share a directory`() throws {
         let node = try TestCluster().primary
         let run = try CommandRun(

@@ -4,7 +4,7 @@ import Testing
 
 /// The same through the system's curl, as the README has it.
 @Suite(.cluster) struct CurlTests {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `everything that a quick start shows works when typed`() throws {
         let base = try TestCluster().primary.client.base
         func curl(_ arguments: String..., input: String = "") throws -> String {
@@ -40,15 +40,15 @@ import Testing
         #expect(jq.exitCode == 0)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `five megabytes arrive whole after Expect 100-continue`() throws {
         let node = try TestCluster().primary
         var random = SeededRandom.announced(for: "five megabytes")
         let value = random.bytes(5 << 20)
         let run = try CommandRun.curl(
             [
-                "-v", "-X", "PUT", "-H", "Expect: 100-continue", "--data-binary", "@-",
-                "\(node.client.base)\(Path.key("large"))",
+                "-v", "-X", "PUT", "-H", "Expect: 100-continue", "--expect100-timeout", "25",
+                "--data-binary", "@-", "\(node.client.base)\(Path.key("large"))",
             ], input: value)
         #expect(run.exitCode == 0, "\(run.errors)")
         #expect(run.errors.contains("100 Continue"))
@@ -58,13 +58,13 @@ import Testing
         #expect(back.output == value)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a body that is refused early is refused before it is sent`() throws {
         let node = try TestCluster().primary
         let run = try CommandRun.curl(
             [
-                "-v", "-X", "PUT", "-H", "Expect: 100-continue", "--data-binary", "@-",
-                "\(node.client.base)\(Path.key("larger"))",
+                "-v", "-X", "PUT", "-H", "Expect: 100-continue", "--expect100-timeout", "25",
+                "--data-binary", "@-", "\(node.client.base)\(Path.key("larger"))",
             ], input: [UInt8](repeating: 0x61, count: (32 << 20) + 1))
         #expect(run.errors.contains("413"))
         #expect(!run.errors.contains("100 Continue"))
@@ -72,7 +72,7 @@ import Testing
         #expect(run.text.contains("33554432"), "the limit is named: \(run.text)")
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `one connection serves many requests`() throws {
         let node = try TestCluster().primary
         let urls = (0..<50).flatMap { number in

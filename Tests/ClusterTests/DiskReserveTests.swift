@@ -10,13 +10,13 @@ import Testing
 
     /// The worst of what it says, as soon as that is this.
     private func verdict(_ node: ConvoyProcess, once code: String) throws -> JSONValue {
-        try poll(within: .seconds(10), for: "\(node.name) says \(code)") { () -> JSONValue? in
+        try poll(within: .seconds(30), for: "\(node.name) says \(code)") { () -> JSONValue? in
             let worst = try node.client.get("/v1/sync").expecting(200)["verdict"]?[0]
             return worst?["code"]?.stringValue == code ? worst : nil
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func
         `a primary whose disk is nearly full refuses writes, and every node says so and since when`()
         throws
@@ -36,10 +36,15 @@ import Testing
             let text = said["text"]?.stringValue ?? ""
             #expect(text.hasPrefix("n1 cannot answer writes with success"), "\(text)")
             #expect(text.contains("Next: make room on the disk"), "\(text)")
-            let sync = try node.client.get("/v1/sync")
-            #expect(sync["writable"] == false, "\(sync)")
-            let alarms = sync["alarms"]?.arrayValue ?? []
-            #expect(alarms.contains { $0["code"] == "disk-nearly-full" && $0["node"] == "n1" })
+            try poll(within: .seconds(20), for: "\(node.name) has it as an alarm") {
+                let sync = try node.client.get("/v1/sync")
+                #expect(sync["writable"] == false, "\(sync)")
+                let alarms = sync["alarms"]?.arrayValue ?? []
+                let isTold = alarms.contains {
+                    $0["code"] == "disk-nearly-full" && $0["node"] == "n1"
+                }
+                return isTold ? true : nil
+            }
         }
         let refused = try primary.put(Path.key("k"), [2])
         #expect(refused.status == 507 && refused.problem == "disk-nearly-full", "\(refused)")
@@ -54,7 +59,7 @@ import Testing
         #expect(try primary.put(Path.key("k"), [2]).status == 201)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a replica whose disk is nearly full is a warning everywhere, and writes go on`() throws {
         let cluster = try TestCluster(nodes: 2)
         try cluster.primary.client.waitUntilInSync()
@@ -66,10 +71,11 @@ import Testing
             #expect(said["level"] == "warn")
             #expect(said["node"] == "n2")
             // A node that has just been started has not heard the primary yet.
-            try poll(within: .seconds(5), for: "\(node.name) knows that writes are taken") {
+            try poll(within: .seconds(20), for: "\(node.name) knows that writes are taken") {
                 try node.client.get("/v1/sync")["writable"] == true ? true : nil
             }
         }
-        _ = try cluster.primary.client.put(Path.key("k") + "?acks=1", [1]).expecting(201)
+        _ = try cluster.primary.client.put(Path.key("k") + "?acks=1&timeout=12s", [1])
+            .expecting(201)
     }
 }

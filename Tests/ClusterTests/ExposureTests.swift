@@ -9,7 +9,7 @@ import Testing
         try CommandRun(try ConvoyBinary.path(), arguments)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `an open node serves its own machine only, and writes nothing when it is asked for more`()
         throws
     {
@@ -39,7 +39,7 @@ import Testing
         #expect(health.exitCode != 0)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a token that is made offline is the first, and opens the node that serves everybody`()
         throws
     {
@@ -80,7 +80,7 @@ import Testing
         #expect(try convoy(["token", "create", "--data", node.dataPath]).exitCode != 0)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `in a cluster of two a lost token is replaced where the primary was`() throws {
         let cluster = try TestCluster(nodes: 2)
         let (primary, replica) = (cluster[0], cluster[1])

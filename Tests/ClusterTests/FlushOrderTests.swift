@@ -28,7 +28,7 @@ import Testing
             #expect(try replica.get(key).text == "a3 \(round)")
             #expect(try replica.get("/v1/namespaces/flushed")["keys"] == 1)
         }
-        if isFullRun { try writers.waitForAcknowledgements(10_000, within: .seconds(60)) }
+        try writers.waitForAcknowledgements(isFullRun ? 10_000 : 101, within: .seconds(60))
         let journal = try writers.finish()
         #expect(journal.acknowledged > 100)
         try replica.waitUntilApplied(try primary.barrier())
@@ -77,7 +77,7 @@ import Testing
             try replica.start()
         }
         isOver.update { $0 = true }
-        #expect(flushes.join(until: .now() + .seconds(10)))
+        #expect(flushes.join(until: .now() + .seconds(30)))
         _ = try writers.finish()
         let last = try primary.put(Path.key("last"), [1]).expecting(201)
         try replica.client.waitUntilApplied(try #require(last.index))

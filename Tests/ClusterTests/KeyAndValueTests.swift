@@ -4,7 +4,7 @@ import Testing
 
 /// Keys and values are bytes: whatever they are, they come back as they were.
 @Suite(.cluster) struct KeyAndValueTests {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a value of all bytes comes back as it was`() throws {
         let client = try TestCluster().primary.client
         let all = (0...255).map { UInt8($0) }
@@ -21,7 +21,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a value may have thirty-two megabytes and no more`() throws {
         let client = try TestCluster().primary.client
         var random = SeededRandom.announced(for: "32 MiB")
@@ -36,7 +36,7 @@ import Testing
         #expect(try client.get(Path.key("more")).status == 404)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a key is all of the path, decoded once`() throws {
         let client = try TestCluster().primary.client
         let keys = "/v1/namespaces/default/keys"
@@ -66,7 +66,7 @@ import Testing
         #expect(try client.put("\(keys)/%zz", [1]).status == 400)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a key may have 65,535 bytes and no more`() throws {
         let client = try TestCluster().primary.client
         let most = [UInt8](repeating: 0, count: 65_535)
@@ -80,7 +80,7 @@ import Testing
         #expect(try client.delete(Path.key(most)).status == 204)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `If-Match and If-None-Match decide whether a write is done`() throws {
         let client = try TestCluster().primary.client
         let path = Path.key("guarded")
@@ -100,7 +100,7 @@ import Testing
         #expect(try client.get(path).text == "3")
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `of many writers with one ETag one wins`() throws {
         let client = try TestCluster().primary.client
         let path = Path.key("contended")
@@ -118,7 +118,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `HEAD answers what GET does, without the body`() throws {
         let client = try TestCluster().primary.client
         _ = try client.put(Path.key("seen"), [UInt8](repeating: 1, count: 12_345))
@@ -133,7 +133,7 @@ import Testing
         #expect(try client.ask("HEAD", "/v1/sync").status == 200)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `pages of any size make up the same list`() throws {
         let client = try TestCluster().primary.client
         var random = SeededRandom.announced(for: "pages")

@@ -8,7 +8,7 @@ import Testing
 /// Test B of INCIDENTS.md, steps 1 to 5.
 @Suite(.cluster) struct MissedWriteTests {
     /// Test B, steps 1 and 2.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `the first write that a replica missed is not lost`() throws {
         let cluster = try TestCluster(nodes: 2)
         let (primary, replica) = (cluster.primary, cluster[1])
@@ -21,14 +21,14 @@ import Testing
         try primary.client.load((0..<100).map { ("b\($0)", [UInt8($0)]) }, into: "default")
 
         try replica.start()
-        let comparison = try KeyComparison(cluster.nodes, within: .seconds(10))
+        let comparison = try KeyComparison(cluster.nodes)
         #expect(comparison.differences == [])
         #expect(try replica.client.get(Path.key("k0")).text == "v1")
         #expect(try replica.client.node().fullSyncs == 1, "the one of its adoption")
     }
 
     /// Test B, step 3, and step 5 with `kill -9`.
-    @Test(.timeLimit(.minutes(2)), arguments: [false, true])
+    @Test(.timeLimit(.minutes(5)), arguments: [false, true])
     func `a single missed write is never lost however the replica went`(isKilled: Bool) throws {
         let cluster = try TestCluster(nodes: 2)
         let (primary, replica) = (cluster.primary, cluster[1])
@@ -37,7 +37,7 @@ import Testing
             let value = Array("round \(round)".utf8)
             let index = try #require(primary.client.put(Path.key("k"), value).index)
             try replica.start()
-            try replica.client.waitUntilApplied(index, within: 10)
+            try replica.client.waitUntilApplied(index)
             #expect(try replica.client.get(Path.key("k")).body == value)
         }
         #expect(try KeyComparison(cluster.nodes).differences == [])
@@ -45,7 +45,7 @@ import Testing
     }
 
     /// Test B, step 4.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a restart alone moves no position`() throws {
         let cluster = try TestCluster(nodes: 2)
         let replica = cluster[1]
@@ -61,7 +61,7 @@ import Testing
     }
 
     /// Test B, step 5: namespaces edited while R is down; every setting that can differ.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `namespaces edited meanwhile arrive at a replica with other settings`() throws {
         let cluster = try TestCluster(nodes: 2)
         let (primary, replica) = (cluster.primary, cluster[1])

@@ -21,10 +21,10 @@ import Testing
         try CommandRun(
             "/usr/bin/env",
             ["OLD=\(old.address)", "NEW=\(new.address)", "/bin/bash", "-c", try script()],
-            within: .seconds(60))
+            within: .seconds(180))
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(4)))
     func `the script of the README replaces a primary, and nobody loses a write`() throws {
         let cluster = try TestCluster(nodes: 2)
         let old = cluster[0]
@@ -40,13 +40,13 @@ import Testing
         #expect(report.journal.acknowledged > 10)
         #expect(try new.client.node().role == "primary")
         #expect(try new.client.nodeNames() == ["n2", "n3"])
-        try old.client.waitUntilState("detached", within: 5)
+        try old.client.waitUntilState("detached")
         try new.client.waitUntilInSync()
         #expect(try report.journal.faults(at: new.client, namespace: "default") == [])
         #expect(try KeyComparison([new, cluster[1]]).differences == [])
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(4)))
     func `a step of it that fails ends it, and it changes no more`() throws {
         let cluster = try TestCluster(nodes: 2)
         let stranger = try cluster.start(cluster.makeNode(name: "stranger"))

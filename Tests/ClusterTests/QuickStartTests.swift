@@ -4,7 +4,7 @@ import Testing
 
 /// One node, as a stranger meets it.
 @Suite(.cluster) struct QuickStartTests {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a fresh node is alive, ready, primary, writable and in sync`() throws {
         let client = try TestCluster().primary.client
         for path in [
@@ -42,7 +42,7 @@ import Testing
         #expect(try client.get("/v1/topology/drift").json["items"]?.arrayValue == [])
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `namespaces are made, listed by name, and deleted with their data`() throws {
         let client = try TestCluster().primary.client
         #expect(try client.namespaceNames() == ["default"])
@@ -82,7 +82,7 @@ import Testing
         #expect(try client.get(Path.key("k", in: "orders")).status == 404)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `many namespaces are made in one entry, or none`() throws {
         let client = try TestCluster().primary.client
         let names = (0..<500).map { "tenant-\($0)" }
@@ -104,7 +104,7 @@ import Testing
         #expect(try client.get("/v1/namespaces/fresh").status == 404)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a key is put, got, replaced, listed and deleted`() throws {
         let client = try TestCluster().primary.client
         let put = try client.put(Path.key("basket"), Array("one".utf8))
@@ -138,7 +138,7 @@ import Testing
         #expect(try client.delete(Path.key("basket")).status == 404)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a batch is done as a whole or not at all`() throws {
         let client = try TestCluster().primary.client
         let before = try client.node().position?.index ?? 0
@@ -183,7 +183,7 @@ import Testing
         #expect(try client.get(Path.key("a")).status == 404)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a flush empties one namespace and no other`() throws {
         let client = try TestCluster().primary.client
         _ = try client.createNamespace("other")

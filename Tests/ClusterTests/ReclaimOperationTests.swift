@@ -19,7 +19,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(3)), arguments: [false, true])
+    @Test(.timeLimit(.minutes(6)), arguments: [false, true])
     func `the space of a deleted or flushed namespace comes back, and an operation says so`(
         isFlushed: Bool
     ) throws {
@@ -65,33 +65,41 @@ import Testing
             #expect(ended["progress"]?["done"]?.numberValue ?? 0 >= bytes)
             #expect(ended["progress"]?["done"] == ended["progress"]?["total"])
             #expect(ended["steps"]?.arrayValue?.map { $0["state"] } == ["succeeded"])
-            #expect(try databaseBytes(node) < 12 << 20, "it is back on the disk of \(node.name)")
+            // The files that a compaction leaves go when nobody reads them any more.
+            try poll(within: .seconds(20), for: "it is back on the disk of \(node.name)") {
+                try databaseBytes(node) < 12 << 20 ? true : nil
+            }
             let id = try #require(ended["id"]?.stringValue)
-            // Whoever asks another node is told.
+            // Whoever asks another node is told, once that one has its answer within a second.
             for other in cluster.nodes {
-                #expect(try other.client.get("/v1/operations/\(id)")["state"] == "succeeded")
+                try poll(within: .seconds(20), for: "\(other.name) tells of it") {
+                    let told = try other.client.get("/v1/operations/\(id)")
+                    return told["state"] == "succeeded" ? true : nil
+                }
             }
             #expect(try node.client.post("/v1/operations/\(id)/cancel").status != 200)
         }
         #expect(try cluster[1].client.get(Path.key("stays")).body == [1])
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(4)))
     func `a namespace that is flushed all the time makes no more than a few operations`() throws {
         let client = try TestCluster().primary.client
         var random = SeededRandom(seed: 12)
         let value = random.bytes(256 << 10)
-        let end = MonotonicTime.now() + .seconds(5)
+        let start = MonotonicTime.now()
         var flushes = 0
-        while MonotonicTime.now() < end {
+        while MonotonicTime.now() - start < .seconds(5) || flushes <= 20 {
             for number in 0..<8 { _ = try client.put(Path.key("k\(number)"), value) }
             _ = try client.post("/v1/namespaces/default/flush").expecting(200)
             flushes += 1
             rest(.milliseconds(10))
         }
         let all = try client.list("/v1/operations").filter { $0["type"] == "reclaim" }
-        #expect(flushes > 20)
-        #expect(all.count <= 8, "one runs at a time: \(all.count) of \(flushes) flushes")
+        // Each second one may begin.
+        let most = 3 + Int((MonotonicTime.now() - start).inSeconds)
+        #expect(all.count <= most, "one runs at a time: \(all.count) of \(flushes) flushes")
+        #expect(all.count < flushes)
         #expect(all.count { $0["state"] == "running" } <= 1)
     }
 }

@@ -7,10 +7,11 @@ import Testing
 
 /// Test A, step 5: what a full sync replaces is gone as a whole, and what interrupts it changes nothing.
 @Suite(.cluster) struct ReplacedStateTests {
-    private static let slow = ["--full-sync-max-bytes-per-second", "300000"]
+    /// So slow that it goes on for seconds: on a busy machine whoever looks may come late.
+    private static let slow = ["--full-sync-max-bytes-per-second", "50000"]
 
     /// Test A, step 5: R had a namespace of its own before it was adopted; with step 4.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(4)))
     func `a node shows its own namespace whole, then nothing, then the cluster's whole`() throws {
         let cluster = try TestCluster()
         let tenants = try Tenants(17, keys: 300, at: cluster.primary)
@@ -40,7 +41,7 @@ import Testing
     }
 
     /// Test A, step 5: `kill -9` R at random moments of the transfer.
-    @Test(.timeLimit(.minutes(3)))
+    @Test(.timeLimit(.minutes(6)))
     func `a replica that is killed again and again during its transfer has every namespace`() throws
     {
         let cluster = try TestCluster(flags: NamespacesAfterFullSyncTests.smallLog)
@@ -56,7 +57,7 @@ import Testing
             if view.state == "full_sync" && view.fullSyncs == 0 { duringTransfer += 1 }
             replica.kill()
             try replica.start(until: .alive)
-            try poll(within: .seconds(10), every: .milliseconds(5), for: "it goes on") {
+            try poll(within: .seconds(30), every: .milliseconds(5), for: "it goes on") {
                 try replica.client.node().fullSyncBytesDone ?? 0 > 0 ? true : nil
             }
         }

@@ -4,7 +4,7 @@ import Testing
 
 /// Whatever is wrong with a request: a problem document that says so, and nothing done.
 @Suite(.cluster) struct RequestFaultTests {
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `every fault of a request is a problem with its own status`() throws {
         let client = try TestCluster().primary.client
         func expect(
@@ -60,7 +60,7 @@ import Testing
         try expect(400, nil, client.get("/v1/sync?colour=red"))
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a wrong method is answered with the right ones`() throws {
         let client = try TestCluster().primary.client
         let wrong: [(method: String, path: String, allowed: [String])] = [
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `over-long requests are refused and the node lives on`() throws {
         let node = try TestCluster().primary
         let long = String(repeating: "x", count: 300 << 10)
@@ -96,7 +96,7 @@ import Testing
         #expect(try node.client.get("/livez").status == 200)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `what is not HTTP does no harm`() throws {
         let node = try TestCluster().primary
         for text in [

@@ -17,7 +17,7 @@ import Testing
         return String(field.split(separator: ";")[0])
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a session may do what its token may, from the own page alone, until it is ended`() throws
     {
         let cluster = try TestCluster()
@@ -69,7 +69,7 @@ import Testing
         #expect(try client.get("/v1/sync", headers: [("Cookie", third)]).status == 401)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(3)))
     func `a login needs a token that reads the cluster, and a page of this node`() throws {
         let client = try TestCluster().primary.client
         let tenant = try client.createNamespace("alpha")

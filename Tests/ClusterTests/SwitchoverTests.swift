@@ -5,18 +5,23 @@ import Testing
 
 /// Another node becomes primary, as planned.
 @Suite(.cluster) struct SwitchoverTests {
-    /// Begins one, and answers its operation's id.
+    /// Begins one, and answers its operation's id. Who is a second behind, as on a busy machine, is
+    /// vetoed as long.
     private func begin(
         at primary: TestClient, from: String, to: String? = nil, timeout: Int? = nil
     ) throws -> String {
         var body: JSONObject = ["from": .string(from)]
         if let to { body["to"] = .string(to) }
         if let timeout { body["timeout_ms"] = JSONValue(timeout) }
-        let answer = try primary.post("/v1/topology/switchover", .object(body)).expecting(202)
-        return try #require(answer["id"]?.stringValue)
+        let document = JSONValue.object(body)
+        let answer = try poll(within: .seconds(30), for: "nobody is vetoed") {
+            let answer = try primary.post("/v1/topology/switchover", document)
+            return ["vetoed", "no-candidate"].contains(answer.problem) ? nil : answer
+        }
+        return try #require(answer.expecting(202)["id"]?.stringValue)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(4)))
     func `under load nothing acknowledged is lost and nobody takes a full sync`() throws {
         let cluster = try TestCluster(nodes: 3)
         let random = SeededRandom.announced(for: "writers under switchovers")
@@ -27,8 +32,7 @@ import Testing
             let writers = ParallelWriters(
                 4, to: primary.client, random: random.forked(round), label: "s\(round)")
             try writers.waitForAcknowledgements(200)
-            let operation = try begin(at: primary.client, from: primary.name, to: heir.name)
-            try primary.client.waitUntilDone(operation)
+            try primary.client.switchOver(from: primary.name, to: heir.name)
             #expect(try heir.client.node().role == "primary")
             let journal = try writers.finish()
             #expect(try journal.faults(at: heir.client, namespace: "default") == [])
@@ -44,12 +48,13 @@ import Testing
         #expect(try cluster.nodes.map { try $0.client.node().divergedEntries } == [0, 0, 0])
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(4)))
     func `writes are held for a moment and see nothing but 421`() throws {
         let cluster = try TestCluster(nodes: 2)
         let old = cluster[0]
         let seen = Monitor((longest: Duration.zero, statuses: [Int: Int]()))
         let isOver = Monitor(false)
+        defer { isOver.update { $0 = true } }
         for number in 0..<4 {
             _ = WorkerThread(name: "writer-\(number)") {
                 let client = TestClient(base: old.client.base)
@@ -58,7 +63,7 @@ import Testing
                     let began = MonotonicTime.now()
                     let answer = try? client.put(Path.key("w\(number)-\(count)"), [1])
                     let took = MonotonicTime.now() - began
-                    seen.withLock { seen in
+                    seen.update { seen in
                         seen.longest = max(seen.longest, took)
                         seen.statuses[answer?.status ?? 0, default: 0] += 1
                     }
@@ -66,27 +71,29 @@ import Testing
                 }
             }
         }
+        func waitForStatus(_ status: Int) -> Int? {
+            seen.wait(until: .now() + .seconds(30)) { $0.statuses[status] }
+        }
+        #expect(waitForStatus(201) != nil)
         rest(.milliseconds(500))
-        let operation = try begin(at: old.client, from: "n1", to: "n2")
-        try old.client.waitUntilDone(operation)
+        try old.client.switchOver(from: "n1", to: "n2")
+        #expect(waitForStatus(421) != nil)
         rest(.milliseconds(200))
         isOver.update { $0 = true }
         rest(.milliseconds(300))
         let (longest, statuses) = seen.withLock { ($0.longest, $0.statuses) }
         print("the longest of \(statuses) took \(longest)")
         #expect(Set(statuses.keys) == [201, 421])
-        // The budget is 200 ms on a machine of its own.
-        #expect(longest < .milliseconds(isFullRun ? 200 : 1500))
+        // The budget is 200 ms on a machine of its own. What hangs is held for five seconds.
+        #expect(longest < .milliseconds(isFullRun ? 200 : 4_500))
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(4)))
     func `it has one begin and one end in the audit, and shows the deadlines of its steps`() throws
     {
         let cluster = try TestCluster(nodes: 2)
         let (primary, heir) = (cluster[0].client, cluster[1])
-        heir.pause()
-        _ = try primary.put(Path.key("k"), [1]).expecting(201)
-        let failing = try begin(at: primary, from: "n1", to: "n2", timeout: 20_000)
+        let failing = try cluster.beginSwitchover(toPaused: heir, timeout: 20_000)
         let removed = try primary.delete("/v1/nodes/n2").expecting(200)
         #expect(removed["position"] != nil)
         let ended = try primary.get("/v1/operations/\(failing)?wait=done&timeout=10s")
@@ -94,7 +101,7 @@ import Testing
         #expect(error?["code"] == "candidate-removed", "\(ended)")
         #expect(error?["detail"]?.stringValue?.contains("taken out of the topology") == true)
         heir.resume()
-        try heir.client.waitUntilState("detached", within: 10)
+        try heir.client.waitUntilState("detached")
         try cluster.takeIn(heir)
 
         let operation = try begin(at: primary, from: "n1", to: "n2", timeout: 20_000)
@@ -135,7 +142,7 @@ import Testing
             actions == ["switchover.success", "topology.reign", "switchover.begin"], "\(audit)")
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(4)))
     func `what cannot be done is refused at once, with the reason`() throws {
         let cluster = try TestCluster(nodes: 3)
         let (primary, replica) = (cluster[0].client, cluster[1].client)
@@ -149,7 +156,7 @@ import Testing
         #expect(try refusal(["from": "n1", "timeout_ms": 1], at: primary).status == 422)
         #expect(try refusal(["from": "n1"], at: replica).status == 421)
         cluster[1].kill()
-        try poll(within: .seconds(10), for: "n2 is known to be gone") {
+        try poll(within: .seconds(30), for: "n2 is known to be gone") {
             let vetoes = try primary.node("n2").json["vetoes"]?.arrayValue ?? []
             return vetoes.isEmpty ? nil : true
         }
@@ -160,38 +167,36 @@ import Testing
         #expect(try cluster[2].client.node().role == "primary")
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(4)))
     func `a candidate that stands still changes nothing and writes go on`() throws {
         let cluster = try TestCluster(nodes: 2)
         let (primary, heir) = (cluster[0], cluster[1])
         let before = try primary.client.get("/v1/topology").etag
-        heir.pause()
-        _ = try primary.client.put(Path.key("k"), [1]).expecting(201)
-        let operation = try begin(at: primary.client, from: "n1", to: "n2", timeout: 800)
+        let operation = try cluster.beginSwitchover(toPaused: heir, timeout: 800)
         let ended = try primary.client.get("/v1/operations/\(operation)?wait=done&timeout=10s")
         #expect(ended.problem == "operation-failed", "\(ended)")
         let error = ended["current"]?["error"]
         #expect(error?["code"]?.stringValue == "switchover-timeout", "\(error ?? .null)")
         #expect(try primary.client.put(Path.key("k"), [2]).status == 204)
         #expect(try primary.client.get("/v1/topology").etag == before)
-        #expect(try primary.client.node().state == "serving")
+        // After three seconds without its replica it says that it may be cut off.
+        let state = try primary.client.node().state
+        #expect(state == "serving" || state == "unconfirmed", "no hold is left")
         heir.resume()
         try primary.client.waitUntilInSync()
         #expect(try KeyComparison(cluster.nodes).differences == [])
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(4)))
     func `it can be cancelled while the candidate is not there yet`() throws {
         let cluster = try TestCluster(nodes: 2)
         let (primary, heir) = (cluster[0], cluster[1])
-        heir.pause()
-        _ = try primary.client.put(Path.key("k"), [1]).expecting(201)
-        let operation = try begin(at: primary.client, from: "n1", to: "n2", timeout: 20_000)
+        let operation = try cluster.beginSwitchover(toPaused: heir, timeout: 20_000)
         let path = "/v1/operations/\(operation)"
         let cancelled = try primary.client.post(
             "\(path)/cancel", headers: [("X-Change-Reason", "second thoughts")])
         #expect(cancelled.status == 202)
-        try poll(within: .seconds(3), for: "it is cancelled") {
+        try poll(within: .seconds(20), for: "it is cancelled") {
             try primary.client.get(path)["state"]?.stringValue == "cancelled" ? true : nil
         }
         #expect(try primary.client.post("\(path)/cancel").problem == "not-cancellable")
@@ -207,7 +212,7 @@ import Testing
     }
 
     /// Whoever dies, and whenever: one primary in the end, and every acknowledged write.
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(5)))
     func `a node that is killed at any moment of it leaves one primary and every write`() throws {
         let cluster = try TestCluster(nodes: 3)
         var random = SeededRandom.announced(for: "kills during switchovers")
@@ -225,7 +230,7 @@ import Testing
             let journal = try writers.finish()
             try victim.start(until: .alive)
             let winner = try poll(
-                within: .seconds(20), for: "one node is primary and nothing is under way"
+                within: .seconds(60), for: "one node is primary and nothing is under way"
             ) {
                 let reigning = try cluster.nodes.filter { try $0.client.node().role == "primary" }
                 guard reigning.count == 1, let one = reigning.first,
@@ -233,7 +238,7 @@ import Testing
                 else { return ConvoyProcess?.none }
                 return one
             }
-            try winner.client.waitUntilInSync(within: 30)
+            try winner.client.waitUntilInSync(within: 60)
             let answer = try winner.client.put(Path.key("after-\(round)"), [1])
             #expect(answer.status == 201, "\(answer)")
             #expect(try journal.faults(at: winner.client, namespace: "default") == [])
@@ -241,5 +246,28 @@ import Testing
             #expect(try KeyComparison(cluster.nodes).differences == [], "round \(round)")
             primary = winner
         }
+    }
+}
+
+extension TestCluster {
+    /// Begins a switchover to a node that stands still and lacks an entry. Who was not heard for
+    /// some seconds is vetoed, and a busy machine may let as many pass: then it is tried again.
+    func beginSwitchover(toPaused heir: ConvoyProcess, timeout: Int) throws -> String {
+        for _ in 0..<10 {
+            heir.pause()
+            _ = try primary.client.put(Path.key("k"), [1]).expecting(201, 204)
+            let answer = try primary.client.post(
+                "/v1/topology/switchover",
+                [
+                    "from": .string(primary.name), "to": .string(heir.name),
+                    "timeout_ms": JSONValue(timeout),
+                ])
+            if answer.problem != "vetoed" {
+                return try #require(answer.expecting(202)["id"]?.stringValue)
+            }
+            heir.resume()
+            try primary.client.waitUntilInSync()
+        }
+        throw ClusterFailure("\(heir.name) was vetoed each time")
     }
 }

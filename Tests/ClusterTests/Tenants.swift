@@ -59,7 +59,7 @@ struct Tenants: Sendable {
             }
         }
         // The end of the operation that took it in may come between the two questions.
-        try poll(within: .seconds(10), for: "equal digests") { () -> Bool? in
+        try poll(within: .seconds(30), for: "equal digests") { () -> Bool? in
             let digests = try [primary, replica].map { try $0.client.node().catalogDigest }
             return digests[0] != nil && digests[0] == digests[1] ? true : nil
         }

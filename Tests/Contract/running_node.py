@@ -1,5 +1,6 @@
 """A real `convoy serve` for a test: its own directory, a free port, ended by its own process id."""
 
+import itertools
 import os
 import signal
 import socket
@@ -11,14 +12,27 @@ from pathlib import Path
 import requests
 
 BINARY = os.environ.get("CONVOY_BINARY")
-START_SECONDS = 20
+START_SECONDS = 60
 STOP_SECONDS = 5
+# Within which any request is answered, on a machine that is busy or stands still for seconds.
+ANSWER_SECONDS = 60
+
+# Below those that the kernel takes for outgoing connections: one of these could sit on a node's port before the
+# node does, or while it is down. As FreePort.swift.
+PORTS = range(12_000, 32_000)
+untried_ports = itertools.islice(itertools.cycle(PORTS), os.getpid() % 199 * 100, None)
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that could be bound just now, and that this process was not given before."""
+    for port in itertools.islice(untried_ports, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"no free port in {PORTS}")
 
 
 class RunningNode:
@@ -57,7 +71,7 @@ class RunningNode:
         answer = "no answer"
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                response = requests.get(f"{self.url}/readyz", timeout=1)
+                response = requests.get(f"{self.url}/readyz", timeout=5)
                 if response.status_code == 200:
                     return
                 answer = response.text
@@ -71,8 +85,19 @@ class RunningNode:
     def close_to_strangers(self):
         """Makes the first admin token, with every scope, and answers it: from now on a token is needed."""
         scopes = ["cluster:read", "topology:write", "topology:force", "namespaces:write", "tokens:admin"]
-        answer = requests.post(f"{self.url}/v1/tokens", json={"scopes": scopes}, timeout=5)
+        answer = requests.post(f"{self.url}/v1/tokens", json={"scopes": scopes}, timeout=ANSWER_SECONDS)
         assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def add(self, other, **more):
+        """Takes another node in as a replica, and answers the operation. One that is silent for 3 s is looked at anew."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            answer = requests.post(
+                f"{self.url}/v1/nodes", json={"address": other.url, **more}, timeout=ANSWER_SECONDS)
+            if answer.status_code != 502 or time.monotonic() >= deadline:
+                break
+        assert answer.status_code == 202, answer.text
         return answer.json()
 
     def is_running(self):

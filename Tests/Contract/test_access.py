@@ -8,7 +8,7 @@ import requests
 import yaml
 from requests.adapters import HTTPAdapter
 
-from running_node import RunningNode
+from running_node import ANSWER_SECONDS, RunningNode
 from test_contract import DOCUMENT, needs_server, operations
 
 ADMIN_SCOPES = ["cluster:read", "topology:write", "topology:force", "namespaces:write", "tokens:admin"]
@@ -53,7 +53,7 @@ class Credential:
             self.session.headers["Authorization"] = f"Bearer {token}"
 
     def ask(self, node, method, path):
-        return self.session.request(method.upper(), node.url + path, timeout=10, allow_redirects=False)
+        return self.session.request(method.upper(), node.url + path, timeout=ANSWER_SECONDS, allow_redirects=False)
 
 
 def forged(lookup_id, kind):
@@ -89,7 +89,7 @@ def node():
 @pytest.fixture(scope="module")
 def admin(node):
     for name in ["mine", "others"]:
-        made = requests.post(f"{node.url}/v1/namespaces", json={"name": name}, timeout=5)
+        made = requests.post(f"{node.url}/v1/namespaces", json={"name": name}, timeout=ANSWER_SECONDS)
         assert made.status_code == 201, made.text
     return {"Authorization": f"Bearer {node.close_to_strangers()['token']}"}
 
@@ -97,7 +97,7 @@ def admin(node):
 @pytest.fixture(scope="module")
 def credentials(node, admin):
     def make(path, scopes, **more):
-        made = requests.post(f"{node.url}{path}", json={"scopes": scopes, **more}, headers=admin, timeout=5)
+        made = requests.post(f"{node.url}{path}", json={"scopes": scopes, **more}, headers=admin, timeout=ANSWER_SECONDS)
         assert made.status_code == 201, made.text
         return made.json()
 
@@ -108,7 +108,7 @@ def credentials(node, admin):
     revoked = []
     for path, scopes in [(mine, NAMESPACE_SCOPES), (cluster, ADMIN_SCOPES)]:
         token = make(path, scopes)
-        ended = requests.delete(f"{node.url}{path}/{token['id']}", headers=admin, timeout=5)
+        ended = requests.delete(f"{node.url}{path}/{token['id']}", headers=admin, timeout=ANSWER_SECONDS)
         assert ended.status_code == 200, ended.text
         revoked.append(token)
     good = [Credential("every scope of another namespace", make(others, NAMESPACE_SCOPES)["token"], "other", NAMESPACE_SCOPES)]

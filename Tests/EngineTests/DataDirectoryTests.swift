@@ -16,6 +16,7 @@ import Testing
             }
             #expect(first.path == path)
         }
+        // At once, also while a process that another test spawns just now has the file open, too.
         _ = try DataDirectory(path: path)
     }
 

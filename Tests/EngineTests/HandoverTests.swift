@@ -22,7 +22,7 @@ import Topology
                     while !isOver.withLock({ $0 }) {
                         turn += 1
                         let result = committer.commit(put("\(number)-\(turn)"), until: soon)
-                        done.withLock { done in
+                        done.update { done in
                             if case .success = result {
                                 done.committed += 1
                             } else {
@@ -41,16 +41,20 @@ import Topology
         let (engine, committer) = try Engine.found(in: directory.incarnation)
         let load = Load(committer, put)
         defer { load.isOver.update { $0 = true } }
+        _ = load.done.wait(until: soon) { $0.committed > 0 ? true : nil }
+        var times: [Duration] = []
         for _ in 0..<50 {
             let start = MonotonicTime.now()
-            #expect(committer.hold(until: .now() + .seconds(5)))
-            #expect(MonotonicTime.now() - start < .seconds(1))
+            try #require(committer.hold(until: soon))
+            times.append(MonotonicTime.now() - start)
             let position = engine.state.position
             _ = Monitor(()).wait(until: .now() + .milliseconds(2)) { _ -> Void? in nil }
             #expect(engine.state.position == position, "what is held is not decided")
             committer.release()
             _ = Monitor(()).wait(until: .now() + .milliseconds(2)) { _ -> Void? in nil }
         }
+        // A machine that stands still makes some of them late, but not half.
+        #expect(times.sorted()[times.count / 2] < .seconds(1))
         #expect(load.done.withLock { $0.committed } > 0)
         #expect(load.done.withLock { $0.refused } == 0)
         committer.stop(until: soon)
@@ -81,8 +85,8 @@ import Topology
         let record = try #require(try stream.nextRun(bytesMax: 1 << 20)?.records.last)
         #expect(record.kind == .handover)
         #expect(record.reign < (engine.state.catalog.topology?.reign ?? record.reign))
-        _ = Monitor(()).wait(until: .now() + .milliseconds(20)) { _ -> Void? in nil }
-        #expect(load.done.withLock { $0.refused } > 0)
+        let isSentAway = load.done.wait(until: soon) { $0.refused > 0 ? true : nil }
+        #expect(isSentAway == true)
         #expect(engine.state.position == handover)
     }
 

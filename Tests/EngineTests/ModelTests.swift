@@ -180,7 +180,7 @@ import Testing
         }
         last = nil
         // The committer's thread lets go of the old one a moment after it has ended.
-        let deadline = MonotonicTime.now() + .seconds(10)
+        let deadline = soon
         while true {
             do { return try Engine.reopen(incarnation, options: options).engine } catch {
                 guard MonotonicTime.now() < deadline else { throw error }

@@ -202,7 +202,7 @@ extension Committer {
     func done<C: Change>(_ change: C) throws -> C.Answer { try committed(change).answer }
 
     func committed<C: Change>(_ change: C) throws -> Committed<C.Answer> {
-        switch commit(change, until: .now() + .seconds(120)) {
+        switch commit(change, until: soon) {
         case .success(let committed): return committed
         case .failure(let failure): throw NotCommitted(failure: failure)
         case nil: throw NotCommitted(failure: nil)
@@ -211,8 +211,7 @@ extension Committer {
 
     /// What it is refused for; nil when it is not.
     func refusal<C: Change>(_ change: C) -> Refusal? {
-        guard case .failure(.refused(let refusal)) = commit(change, until: .now() + .seconds(120))
-        else { return nil }
+        guard case .failure(.refused(let refusal)) = commit(change, until: soon) else { return nil }
         return refusal
     }
 
@@ -243,9 +242,9 @@ final class Answers<Value: Sendable>: Sendable {
 
     func add(_ place: Int, _ value: Value) { state.update { $0.append((place, value)) } }
 
-    /// In order of places; nil when they do not come in a minute.
+    /// In order of places; nil when they do not come in time.
     func all(_ count: Int) -> [Value]? {
-        state.wait(until: .now() + .seconds(60)) { answers in
+        state.wait(until: soon) { answers in
             answers.count < count
                 ? nil : answers.sorted { $0.place < $1.place }.map(\.value)
         }

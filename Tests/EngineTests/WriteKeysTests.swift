@@ -154,7 +154,7 @@ import Testing
                 lifetime: number.isMultiple(of: 10) ? nil : .seconds(1))
         }
         try committer.done(WriteKeys(namespace: .default, writes: writes))
-        clock.move(by: 10)
+        clock.move(by: 1_000)
         try committer.done(Barrier())
         func walk(_ limits: KeyPage.Limits) throws -> [[String]] {
             let view = try #require(try engine.view(of: .default))

@@ -14,7 +14,7 @@ import Testing
         }
         var delivered: [UInt8] = []
         let answer = try fetcher.stream(
-            FetchRequest(url: server.url()), onHead: { _ in .deliver },
+            FetchRequest(url: server.url(), deadlines: .patient), onHead: { _ in .deliver },
             onBytes: { bytes in
                 delivered += bytes
                 return false
@@ -34,7 +34,8 @@ import Testing
         var delivered: [UInt8] = []
         // Above the limit for collected bodies: delivery has none.
         _ = try fetcher.stream(
-            FetchRequest(url: server.url(), answerBytesMax: 10), onHead: { _ in .deliver },
+            FetchRequest(url: server.url(), deadlines: .patient, answerBytesMax: 10),
+            onHead: { _ in .deliver },
             onBytes: { bytes in
                 delivered += bytes
                 return true
@@ -50,7 +51,7 @@ import Testing
         }
         for (decision, body) in [(StreamDecision.collect, "why"), (.stop, "")] {
             let answer = try fetcher.stream(
-                FetchRequest(url: server.url()), onHead: { _ in decision },
+                FetchRequest(url: server.url(), deadlines: .patient), onHead: { _ in decision },
                 onBytes: { _ in
                     Issue.record("delivered")
                     return true
@@ -62,20 +63,42 @@ import Testing
 
     @Test func `a rate limit holds on average and does not count as idle`() throws {
         let server = try ScriptedServer { connection in
-            guard connection.readRequest() != nil else { return }
-            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n")
-            connection.send([UInt8](repeating: 7, count: 3_000_000))
+            while connection.readRequest() != nil {
+                connection.send("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n")
+                connection.send([UInt8](repeating: 7, count: 3_000_000))
+            }
         }
-        // A piece is owed for 100 ms, longer than the idle deadline.
         let request = FetchRequest(
-            url: server.url(), deadlines: FetchDeadlines(idle: .milliseconds(50)),
-            answerBytesMax: 4_000_000, bytesPerSecondMax: 2_000_000)
-        let start = MonotonicTime.now()
-        let answer = try fetcher.fetch(request)
-        let elapsed = MonotonicTime.now() - start
-        #expect(answer.body.count == 3_000_000)
-        // What the last piece owes is not waited for.
-        #expect(elapsed > .milliseconds(1_350) && elapsed < .milliseconds(2_500), "\(elapsed)")
+            url: server.url(), deadlines: .patient, answerBytesMax: 4_000_000,
+            bytesPerSecondMax: 2_000_000)
+        var quickest = Duration.seconds(60)
+        for _ in 0..<10 where quickest >= .seconds(3) {  // Where a thread is stalled, it is late.
+            let start = MonotonicTime.now()
+            let answer = try fetcher.fetch(request)
+            let elapsed = MonotonicTime.now() - start
+            #expect(answer.body.count == 3_000_000)
+            // What the last piece owes is not waited for.
+            #expect(elapsed > .milliseconds(1_350), "\(elapsed)")
+            quickest = min(quickest, elapsed)
+        }
+        #expect(quickest < .seconds(3), "\(quickest)")
+
+        let slow = try ScriptedServer { [fetcher] connection in
+            guard connection.readRequest() != nil else { return }
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2001\r\n\r\n")
+            connection.send([UInt8](repeating: 7, count: 2_000))
+            fetcher.awaitRest()
+            connection.send("7")
+        }
+        // The first piece is owed for two seconds, longer than the idle deadline.
+        let rested = FetchRequest(
+            url: slow.url(), deadlines: FetchDeadlines(connect: .seconds(60), idle: .seconds(1)),
+            bytesPerSecondMax: 1_000)
+        var body: [UInt8]?
+        for _ in 0..<5 where body == nil {  // A server that is stalled for a second is idle.
+            body = try? fetcher.fetch(rested).body
+        }
+        #expect(body?.count == 2_001)
     }
 
     @Test func `a rate can be changed while bytes flow`() throws {
@@ -84,15 +107,18 @@ import Testing
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n")
             connection.send([UInt8](repeating: 7, count: 3_000_000))
         }
-        let request = FetchRequest(url: server.url(), bytesPerSecondMax: 1_000)  // Fifty minutes.
+        let request = FetchRequest(
+            url: server.url(), deadlines: .patient, bytesPerSecondMax: 1_000)  // Fifty minutes.
         let start = MonotonicTime.now()
         let liberator = WorkerThread(name: "test-rate") { [fetcher] in
+            // Set before the fetch begins, it would be set again by that.
+            fetcher.awaitRest()
             _ = Monitor(()).wait(until: .now() + .milliseconds(200)) { _ in Bool?.none }
             fetcher.setRate(bytesPerSecond: nil)
         }
         _ = try fetcher.stream(request, onHead: { _ in .deliver }, onBytes: { _ in true })
         let elapsed = MonotonicTime.now() - start
-        #expect(elapsed > .milliseconds(190) && elapsed < .seconds(2), "\(elapsed)")
-        #expect(liberator.join(until: .now() + .seconds(1)))
+        #expect(elapsed > .milliseconds(190) && elapsed < .seconds(30), "\(elapsed)")
+        #expect(liberator.join(until: .now() + .seconds(60)))
     }
 }

@@ -13,7 +13,8 @@ import Testing
         let answer = try fetcher.fetch(
             FetchRequest(
                 method: "PUT", url: server.url("/a/../%2F?b=c"),
-                headers: [("X-One", "1"), ("X-Empty", "")], body: Array("body".utf8)))
+                headers: [("X-One", "1"), ("X-Empty", "")], body: Array("body".utf8),
+                deadlines: .patient))
         let sent = String(decoding: answer.body, as: UTF8.self)
         #expect(answer.status == 418)
         #expect(answer.header("x-kind") == "Pot")
@@ -29,7 +30,8 @@ import Testing
 
     @Test func `a POST without a body says that it is empty`() throws {
         let server = try ScriptedServer { $0.answer($0.readRequest() ?? "") }
-        let answer = try fetcher.fetch(FetchRequest(method: "POST", url: server.url()))
+        let answer = try fetcher.fetch(
+            FetchRequest(method: "POST", url: server.url(), deadlines: .patient))
         let sent = String(decoding: answer.body, as: UTF8.self)
         #expect(sent.hasPrefix("POST / HTTP/1.1\r\n"))
         #expect(sent.hasSuffix("Content-Length: 0\r\n\r\n"))
@@ -42,7 +44,8 @@ import Testing
             }
         }
         for _ in 0..<2 {
-            let answer = try fetcher.fetch(FetchRequest(method: "HEAD", url: server.url()))
+            let answer = try fetcher.fetch(
+                FetchRequest(method: "HEAD", url: server.url(), deadlines: .patient))
             #expect(answer.head.contentLength == 99_999_999)
             #expect(answer.body.isEmpty)
         }
@@ -52,10 +55,11 @@ import Testing
         let server = try ScriptedServer { connection in
             for _ in 0..<2 where connection.readRequest() != nil { connection.answer("ok") }
         }
-        for _ in 0..<2 { _ = try fetcher.fetch(FetchRequest(url: server.url())) }
+        let request = FetchRequest(url: server.url(), deadlines: .patient)
+        for _ in 0..<2 { _ = try fetcher.fetch(request) }
         #expect(server.connectionCount == 1)
         for _ in 0..<2 {
-            let answer = try fetcher.fetch(FetchRequest(url: server.url()))
+            let answer = try fetcher.fetch(request)
             #expect(answer.status == 200)
         }
         #expect(server.connectionCount == 2)
@@ -66,7 +70,7 @@ import Testing
             guard connection.readRequest() != nil else { return }
             connection.answer("", status: "302 Found", headers: "Location: /else\r\n")
         }
-        let answer = try fetcher.fetch(FetchRequest(url: server.url()))
+        let answer = try fetcher.fetch(FetchRequest(url: server.url(), deadlines: .patient))
         #expect(answer.status == 302)
         #expect(answer.header("location") == "/else")
         #expect(server.connectionCount == 1)
@@ -79,7 +83,7 @@ import Testing
             connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             connection.send("3\r\nabc\r\n0\r\nX-Late: 1\r\n\r\n")
         }
-        let answer = try fetcher.fetch(FetchRequest(url: server.url()))
+        let answer = try fetcher.fetch(FetchRequest(url: server.url(), deadlines: .patient))
         #expect(answer.status == 200)
         #expect(answer.headers.map(\.name) == ["Transfer-Encoding"])
         #expect(answer.body == Array("abc".utf8))

@@ -1,5 +1,22 @@
 import Glibc
+import HTTPClient
 import Platform
+
+extension FetchDeadlines {
+    /// For a fetch that is to fail, or not to, for another reason than time: also when the server's
+    /// thread is stalled.
+    static let patient = FetchDeadlines(connect: .seconds(60), idle: .seconds(60))
+}
+
+extension HTTPFetcher {
+    /// Blocks until the rate limit holds a fetch back, for a minute at most.
+    func awaitRest() {
+        let deadline = MonotonicTime.now() + .seconds(60)
+        while !isHeldBack, .now() < deadline {
+            _ = Monitor(()).wait(until: .now() + .milliseconds(5)) { _ in Bool?.none }
+        }
+    }
+}
 
 /// A TCP server on a free port of loopback that does, per connection, exactly what a test says.
 final class ScriptedServer: Sendable {

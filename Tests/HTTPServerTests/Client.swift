@@ -14,11 +14,17 @@ final class Client: @unchecked Sendable {
         var text: String { String(decoding: body, as: UTF8.self) }
     }
 
-    /// Nothing more came: the server closed, or ten seconds passed.
+    /// Nothing more came: the server closed, or a minute passed.
     struct Ended: Error {}
 
-    init(port: UInt16) throws {
+    /// Of what is not read the kernel holds at most about twice `receiveBufferBytes`; with nil it may
+    /// be tens of megabytes.
+    init(port: UInt16, receiveBufferBytes: Int32? = nil) throws {
         socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        if var size = receiveBufferBytes {
+            setsockopt(
+                socket, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
@@ -29,7 +35,7 @@ final class Client: @unchecked Sendable {
             }
         }
         guard connected == 0 else { throw Ended() }
-        var timeout = timeval(tv_sec: 10, tv_usec: 0)
+        var timeout = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(
             socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
     }
@@ -105,7 +111,8 @@ final class Client: @unchecked Sendable {
         }
     }
 
-    private func take(_ count: Int) throws -> [UInt8] {
+    /// The next bytes, such as those of a body whose head was read alone.
+    func take(_ count: Int) throws -> [UInt8] {
         while unread.count < count { try fill() }
         defer { unread.removeFirst(count) }
         return Array(unread[..<count])

@@ -18,7 +18,9 @@ final class Fixture {
 
     deinit { listener.stop(deadline: .now() + .seconds(1)) }
 
-    func client() throws -> Client { try Client(port: listener.port) }
+    func client(receiveBufferBytes: Int32? = nil) throws -> Client {
+        try Client(port: listener.port, receiveBufferBytes: receiveBufferBytes)
+    }
 
     private static let refusals = RequestHandler.Refusals(
         malformed: { detail, _ in Response(status: 400, text: detail) },
@@ -34,15 +36,25 @@ extension Response {
     }
 }
 
+/// Makes `attempt` again as long as it fails and has taken two seconds: a client that pauses for so
+/// long while it sends in vain is hung up on, and a machine that stalls makes clients pause.
+func unlessStalled(_ attempt: () throws -> Bool) rethrows -> Bool {
+    while true {
+        let began = MonotonicTime.now()
+        if try attempt() { return true }
+        if MonotonicTime.now() - began < .seconds(2) { return false }
+    }
+}
+
 /// What one thread hands to another, in order.
 final class Mailbox<Item: Sendable>: Sendable {
     private let items = Monitor<[Item]>([])
 
     func put(_ item: Item) { items.update { $0.append(item) } }
 
-    /// The oldest item, waiting for it; nil after ten seconds.
+    /// The oldest item, waiting for it; nil after a minute.
     func take() -> Item? {
-        items.wait(until: .now() + .seconds(10)) { $0.isEmpty ? nil : $0.removeFirst() }
+        items.wait(until: .now() + .seconds(60)) { $0.isEmpty ? nil : $0.removeFirst() }
     }
 
     var isEmpty: Bool { items.withLock { $0.isEmpty } }

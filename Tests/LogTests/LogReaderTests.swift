@@ -61,7 +61,7 @@ import Testing
         let directory = try TestDirectory()
         let log = try EntryLog.create(in: directory, segmentBytesMax: 20_000)
         let groups = 400
-        let deadline = MonotonicTime.now() + .seconds(60)
+        let deadline = MonotonicTime.now() + .seconds(300)
         let found = Monitor<[Position]>([])
         let threads = (0..<3).map { number in
             WorkerThread(name: "reader-\(number)") {

@@ -10,15 +10,15 @@ import Testing
         let done = Monitor(0)
         let taken = (0..<10).count { _ in
             errands.run {
-                _ = gate.wait(until: .now() + .seconds(10)) { $0 ? true : nil }
+                _ = gate.wait(until: .now() + .seconds(60)) { $0 ? true : nil }
                 done.update { $0 += 1 }
             }
         }
         #expect(taken == 5)
         gate.update { $0 = true }
-        #expect(done.wait(until: .now() + .seconds(10)) { $0 == 5 ? true : nil } == true)
+        #expect(done.wait(until: .now() + .seconds(60)) { $0 == 5 ? true : nil } == true)
         #expect(errands.run { done.update { $0 += 1 } })
-        #expect(done.wait(until: .now() + .seconds(10)) { $0 == 6 ? true : nil } == true)
+        #expect(done.wait(until: .now() + .seconds(60)) { $0 == 6 ? true : nil } == true)
     }
 }
 

@@ -27,13 +27,17 @@ import Testing
     /// All that is there, as text; `isOver` when the stream has come to its end.
     private func text(_ stream: EventStream, max: Int = 64 << 10) -> (text: String, isOver: Bool) {
         var bytes: [UInt8] = []
+        func told() -> String {
+            // A beat is due where this thread was stalled for seconds: a comment, and no event.
+            String(decoding: bytes, as: UTF8.self).replacing(": beat\n\n", with: "")
+        }
         while true {
             switch stream.read(max: max) {
             case .bytes(let more):
                 #expect(more.count <= max && !more.isEmpty)
                 bytes += more
-            case .wait: return (String(decoding: bytes, as: UTF8.self), false)
-            case .end, .abort: return (String(decoding: bytes, as: UTF8.self), true)
+            case .wait: return (told(), false)
+            case .end, .abort: return (told(), true)
             }
         }
     }

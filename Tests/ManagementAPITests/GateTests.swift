@@ -228,14 +228,14 @@ import Testing
         #expect(!over.cancel())
         #expect(!ticket.isOver)
         isAdmitted.update { $0 = false }
-        let count = ended.wait(until: .now() + .seconds(5)) { $0 > 0 ? $0 : nil }
+        let count = ended.wait(until: .now() + .seconds(60)) { $0 > 0 ? $0 : nil }
         #expect(count == 1)
         #expect(ticket.isOver)
         #expect(!ticket.cancel())
 
         // The thread that ended with the last one begins again.
         let next = watch.add(refusal) { _ in ended.update { $0 += 1 } }
-        #expect(ended.wait(until: .now() + .seconds(5)) { $0 == 2 ? true : nil } == true)
+        #expect(ended.wait(until: .now() + .seconds(60)) { $0 == 2 ? true : nil } == true)
         #expect(next.isOver)
     }
 }

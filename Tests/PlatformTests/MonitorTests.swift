@@ -8,7 +8,7 @@ import Testing
         let result: Int? = monitor.wait(until: start + .milliseconds(50)) { _ in nil }
         let elapsed = MonotonicTime.now() - start
         #expect(result == nil)
-        #expect(elapsed >= .milliseconds(50) && elapsed < .seconds(5))
+        #expect(elapsed >= .milliseconds(50) && elapsed < .seconds(60))
     }
 
     @Test func `a deadline in the past still looks once`() {

@@ -203,19 +203,19 @@ final class Cell<Value: Sendable>: Sendable {
 
     func change(_ body: (inout Value) -> Void) { monitor.update { body(&$0) } }
 
-    /// Blocks until the value fulfils `isReached`; false when it takes longer than 20 s.
+    /// Blocks until the value fulfils `isReached`; false when it takes longer than a minute.
     func wait(_ isReached: @escaping (Value) -> Bool) -> Bool {
-        monitor.wait(until: .now() + .seconds(20)) { isReached($0) ? true : nil } ?? false
+        monitor.wait(until: .now() + .seconds(60)) { isReached($0) ? true : nil } ?? false
     }
 }
 
-/// Looks every 5 ms whether `isReached` holds; false when it takes longer than 20 s.
+/// Looks every 5 ms whether `isReached` holds; false when it takes longer than a minute.
 func eventually(_ isReached: () throws -> Bool) rethrows -> Bool {
     let pause = Monitor(())
-    let deadline = MonotonicTime.now() + .seconds(20)
+    let deadline = MonotonicTime.now() + .seconds(60)
     while MonotonicTime.now() < deadline {
         if try isReached() { return true }
         _ = pause.wait(until: .now() + .milliseconds(5)) { _ in nil as Bool? }
     }
-    return false
+    return try isReached()
 }

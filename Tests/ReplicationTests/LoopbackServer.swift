@@ -17,6 +17,12 @@ final class LoopbackServer: Sendable {
     struct Faults: Sendable {
         /// Nothing is sent any more; connections stay open.
         var isFrozen = false
+        /// So many bytes of files are sent, then all is frozen, once.
+        var freezeAfterFileBytes: Int?
+        /// Feeds stay alive, but bring nothing behind this position, where they are.
+        var heldAt: Position?
+        /// A feed has come to hold: from then on nothing more is read of it.
+        var isHolding = false
         /// So many bytes of files are sent, then the connection is cut, once.
         var cutAfterFileBytes: Int?
         /// Flip a byte of this file, so often.
@@ -64,12 +70,18 @@ final class LoopbackServer: Sendable {
         }
     }
 
-    /// Cuts every connection that is open.
-    func cut() { for socket in sockets.value { shutdown(socket, Int32(SHUT_RDWR)) } }
+    /// Cuts every connection that is open. Within the lock: the number of a closed one may be that
+    /// of another test's socket.
+    func cut() { sockets.change { for socket in $0 { shutdown(socket, Int32(SHUT_RDWR)) } } }
 
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
         cut()
+        // The threads that wait end, too.
+        faults.change {
+            $0.isFrozen = false
+            $0.heldAt = nil
+        }
     }
 }
 
@@ -174,25 +186,36 @@ struct LoopbackConnection {
         case .failure(let refusal): return send(refusal)
         case .success(let opened): feed = opened
         }
-        defer { feed.closed() }
+        // Once this returns, the socket's number may be another test's.
+        let isOpen = Cell(true)
+        defer {
+            feed.closed()
+            isOpen.value = false
+        }
         let wakes = Monitor(0)
         let socket = self.socket
-        feed.onAbort { shutdown(socket, Int32(SHUT_RDWR)) }
+        feed.onAbort { isOpen.change { if $0 { shutdown(socket, Int32(SHUT_RDWR)) } } }
         feed.onWake { wakes.update { $0 += 1 } }
         guard send(head(200, feed.headers + [("Transfer-Encoding", "chunked")])) else {
             return false
         }
         var seen = 0
         while true {
-            if server.faults.value.isFrozen {
+            let faults = server.faults.value
+            if faults.isFrozen {
+                _ = wakes.wait(until: .now() + .milliseconds(20)) { _ in nil as Bool? }
+                continue
+            }
+            if let position = faults.heldAt {
+                if !faults.isHolding { server.faults.change { $0.isHolding = true } }
+                // Without a byte the replica would give the link up after 3 s.
+                guard sendChunk(WireFrame.ackWanted.encode(after: position)) else { return false }
                 _ = wakes.wait(until: .now() + .milliseconds(20)) { _ in nil as Bool? }
                 continue
             }
             switch feed.read(max: 64 << 10) {
             case .abort: return false
-            case .bytes(let bytes):
-                let size = Array("\(String(bytes.count, radix: 16))\r\n".utf8)
-                guard send(size + bytes + [13, 10]) else { return false }
+            case .bytes(let bytes): guard sendChunk(bytes) else { return false }
             case .wait:
                 let last = seen
                 seen =
@@ -240,6 +263,10 @@ struct LoopbackConnection {
                 } else {
                     $0.fileBytesSent += piece.count
                 }
+                if let limit = $0.freezeAfterFileBytes, $0.fileBytesSent > limit {
+                    $0.freezeAfterFileBytes = nil
+                    $0.isFrozen = true
+                }
             }
             if cut.value {
                 server.cut()
@@ -267,6 +294,11 @@ struct LoopbackConnection {
     private func head(_ status: Int, _ headers: [(String, String)]) -> [UInt8] {
         let lines = (identity().headers + headers).map { "\($0.0): \($0.1)\r\n" }.joined()
         return Array("HTTP/1.1 \(status) X\r\n\(lines)\r\n".utf8)
+    }
+
+    private func sendChunk(_ bytes: [UInt8]) -> Bool {
+        let size = Array("\(String(bytes.count, radix: 16))\r\n".utf8)
+        return send(size + bytes + [13, 10])
     }
 
     private func send(_ bytes: [UInt8]) -> Bool {

@@ -23,7 +23,8 @@ import Testing
         let owners = [
             "CRocksDB": "Sources/RocksDB/", "CMicroHTTPD": "Sources/HTTPServer/",
             "CJansson": "Sources/JSON/", "CCurl": "Sources/HTTPClient/",
-            "CXXHash": "Sources/Platform/", "CPlatform": "Sources/Platform/",
+            "CXXHash": "Sources/Platform/", "CCrypto": "Sources/Platform/",
+            "CPlatform": "Sources/Platform/",
         ]
         let files = try Self.files(below: "Sources")
         #expect(files.count > 100)

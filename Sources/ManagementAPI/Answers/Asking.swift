@@ -16,27 +16,35 @@ extension Call {
     private static let askPause: Duration = .milliseconds(200)
 
     /// Answers with what a peer knows at `path`; with predicates, once `verdict` says that they hold,
-    /// or this node knows the subject itself, `known`, and can wait for it.
+    /// or this node knows the subject itself, `object`, and can wait for it.
     func askPeers(
         about subject: WaitSubject, _ path: String, admitted: String,
-        known: @escaping @Sendable () -> JSONValue?,
+        object: @escaping @Sendable (SyncReport?) -> JSONValue?,
         verdict: @escaping @Sendable (JSONValue) -> Verdict
     ) throws(Problem) -> Route.Outcome {
         let request = try WaitRequest(query, about: subject, admitted: admitted)
         return try later(on: api.asking) { [self] () throws(Problem) -> Route.Outcome in
             let deadline = MonotonicTime.now() + request.timeout
             while true {
-                guard known() == nil else {
-                    return try answer(subject, admitted: admitted, known)
+                guard object(nil) == nil else {
+                    return try answer(subject, admitted: admitted, object)
                 }
-                guard let told = node.askPeers(path) else {
+                var told: JSONValue?
+                switch node.askPeers(path) {
+                case .found(let value):
+                    if request.predicates.isEmpty { return .response(.json(value)) }
+                    switch verdict(value) {
+                    case .met: return .response(.json(value))
+                    case .failed: throw operationFailed(value)
+                    case .unmet: told = value
+                    }
+                case .unknown:
                     throw node.engine == nil ? Problem(ChangeFailure.notReady) : gone(subject)
-                }
-                if request.predicates.isEmpty { return .response(.json(told)) }
-                switch verdict(told) {
-                case .met: return .response(.json(told))
-                case .failed: throw operationFailed(told)
-                case .unmet: break
+                case .unheard:
+                    // Who did not answer may be the one that knows it.
+                    if request.predicates.isEmpty {
+                        throw .notReady("Not every node has answered in time. Ask again.")
+                    }
                 }
                 guard MonotonicTime.now() < deadline, !exchange.isAbandoned else {
                     throw unmet(request.predicates, after: request.timeout, told)

@@ -33,13 +33,14 @@ struct WaitRequest: Sendable {
 }
 
 extension Call {
-    /// Answers with `current`, the subject as it is now, once all that the request waits for holds;
-    /// at once if that is nothing.
+    /// Answers with the subject once all that the request waits for holds; at once if that is nothing.
+    /// `object` has it by the report that ended the wait, or, without one, as it is now.
     func answer(
-        _ subject: WaitSubject, admitted: String, _ current: @escaping @Sendable () -> JSONValue?
+        _ subject: WaitSubject, admitted: String,
+        _ object: @escaping @Sendable (SyncReport?) -> JSONValue?
     ) throws(Problem) -> Route.Outcome {
         let request = try WaitRequest(query, about: subject, admitted: admitted)
-        guard let now = current() else { throw gone(subject) }
+        guard let now = object(nil) else { throw gone(subject) }
         guard !request.predicates.isEmpty else { return .response(.json(now)) }
         let ticket = watchAdmission { respond($0) }
         let isWaiting = node.waits.wait(
@@ -50,12 +51,16 @@ extension Call {
             // Else the watch has answered: the right to wait has ended.
             guard ticket.cancel() else { return }
             switch outcome {
-            case .met:
-                if let value = current() { respond(.json(value)) } else { respond(gone(subject)) }
+            case .met(let report):
+                if let value = object(report) {
+                    respond(.json(value))
+                } else {
+                    respond(gone(subject))
+                }
             case .unmet(let predicates):
-                respond(unmet(predicates, after: request.timeout, current()))
+                respond(unmet(predicates, after: request.timeout, object(nil)))
             case .operationFailed:
-                respond(operationFailed(current()))
+                respond(operationFailed(object(nil)))
             case .gone:
                 respond(gone(subject))
             case .stopping:

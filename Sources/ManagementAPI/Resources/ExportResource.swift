@@ -28,10 +28,13 @@ enum ExportResource {
         let slots = call.api.exportSlots
         guard slots.enter(id) else { throw slots.refusal(of: "exports") }
         let isTaken = call.api.exporting.run {
-            defer { slots.leave(id) }
+            // Before the end of the answer: who has it may ask for the next at once.
             do throws(Problem) {
-                try answer(call, engine, format, after)
+                let stream = try answer(call, engine, format, after)
+                slots.leave(id)
+                stream?.finish()
             } catch {
+                slots.leave(id)
                 call.respond(error)
             }
         }
@@ -44,9 +47,11 @@ enum ExportResource {
 
     /// Opens the view, answers, and makes the body until it is all made or nobody wants it. What is read
     /// from is let go on return, before the engine can be.
+    ///
+    /// - Returns: What has all of its bytes and is to be finished; nil when it was broken off.
     private static func answer(
         _ call: Call, _ engine: Engine, _ format: TransferFormat, _ after: [UInt8]?
-    ) throws(Problem) {
+    ) throws(Problem) -> ExportStream? {
         let view = try call.namespaceView()
         let prefix = call.head.queryBytes("prefix") ?? []
         let stream = ExportStream()
@@ -55,7 +60,7 @@ enum ExportResource {
             Response(
                 status: 200, headers: headers(call, format, view.position.index),
                 body: .stream(stream)))
-        guard stream.offer(format.head(head(view, prefix, after))) else { return }
+        guard stream.offer(format.head(head(view, prefix, after))) else { return nil }
         let walk = view.walk(prefix: prefix, after: after)
         var count = 0
         var chunk: [UInt8] = []
@@ -64,14 +69,14 @@ enum ExportResource {
                 format.append(key, value, to: &chunk)
                 count += 1
                 guard chunk.count >= chunkBytes else { continue }
-                guard stream.offer(chunk) else { return }
+                guard stream.offer(chunk) else { return nil }
                 chunk = []
             }
         } catch {
-            return stream.breakOff()
+            stream.breakOff()
+            return nil
         }
-        guard stream.offer(chunk + format.end(count: count)) else { return }
-        stream.finish()
+        return stream.offer(chunk + format.end(count: count)) ? stream : nil
     }
 
     /// Ends what is begun when the caller would not be let in any more, and when a full sync has put

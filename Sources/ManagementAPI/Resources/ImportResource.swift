@@ -24,7 +24,6 @@ enum ImportResource {
         guard slots.enter(record.id) else { throw slots.refusal(of: "imports") }
         let now = engine.time
         let isTaken = call.api.importing.run {
-            defer { slots.leave(record.id) }
             let runs = call.api.imports
             let id = runs.begin(record.id)
             var run = ImportRun(
@@ -37,6 +36,8 @@ enum ImportResource {
             } else {
                 runs.note(id, run.report, .failed)
             }
+            // Before the answer: who has it may send the next at once.
+            slots.leave(record.id)
             switch answer {
             case .success(let response): call.respond(response)
             case .failure(let problem): call.respond(problem)

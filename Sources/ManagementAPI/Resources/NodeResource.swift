@@ -22,14 +22,16 @@ enum NodeResource {
     private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
         let name = call.parameter("name")
         let admitted = "applied>=N and state=streaming"
-        let known = { @Sendable in call.report(of: name)?.json }
-        if known() == nil, NodeName(name) != nil {
+        let object = { @Sendable (seen: SyncReport?) in
+            (seen.map { call.report(of: name, in: $0) } ?? call.report(of: name))?.json
+        }
+        if object(nil) == nil, NodeName(name) != nil {
             // Its predicates are held against what this node knows, as soon as it does.
             return try call.askPeers(
-                about: .node(name), "/replication/nodes/\(name)", admitted: admitted, known: known
+                about: .node(name), "/replication/nodes/\(name)", admitted: admitted, object: object
             ) { _ in .unmet }
         }
-        return try call.answer(.node(name), admitted: admitted, known)
+        return try call.answer(.node(name), admitted: admitted, object)
     }
 }
 
@@ -39,6 +41,11 @@ extension Call {
             return node.explained(node.report())
         }
         return node.reports().first { $0.name == name }.map { node.explained($0) }
+    }
+
+    fileprivate func report(of name: String, in seen: SyncReport) -> NodeReport? {
+        let name = name == NodeResource.selfName ? node.name.rawValue : name
+        return seen.nodes.first { $0.name == name }.map { node.explained($0) }
     }
 
     /// The member of the cluster that the path names.

@@ -40,11 +40,11 @@ enum OperationResource {
 
     private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
         let id = call.parameter("id")
-        let known = { @Sendable in call.node.operation(id)?.json }
-        if known() == nil, isIdentifier(id) {
+        let object = { @Sendable (_: SyncReport?) in call.node.operation(id)?.json }
+        if object(nil) == nil, isIdentifier(id) {
             return try call.askPeers(
                 about: .operation(id), "/replication/operations/\(id)", admitted: "done",
-                known: known
+                object: object
             ) { told in
                 switch told["state"]?.stringValue {
                 case "succeeded": .met
@@ -53,7 +53,7 @@ enum OperationResource {
                 }
             }
         }
-        return try call.answer(.operation(id), admitted: "done", known)
+        return try call.answer(.operation(id), admitted: "done", object)
     }
 
     /// Others are no operation's, whoever is asked.

@@ -15,7 +15,8 @@ enum SyncResource {
 
     private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
         try call.answer(.sync, admitted: "in_sync, in_sync>=N, converged and generation>=N") {
-            var sync = call.node.sync()
+            seen in
+            var sync = seen ?? call.node.sync()
             sync.nodes = call.node.explained(sync.nodes)
             return sync.json(call.node.verdict(sync))
         }

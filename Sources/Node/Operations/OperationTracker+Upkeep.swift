@@ -23,7 +23,10 @@ extension OperationTracker {
     /// How far it is. What there is to do may have grown meanwhile; what is done never shrinks.
     func noteUpkeep(_ id: String, done: UInt64, left: UInt64) {
         tracked.withLock { tracked in
-            guard var progress = tracked.byID[id]?.progress else { return }
+            // Who looked before its end may tell of it after.
+            guard tracked.upkeep.contains(where: { $0.id == id && $0.state == .running }),
+                var progress = tracked.byID[id]?.progress
+            else { return }
             progress.done = max(progress.done, done)
             progress.total = progress.done + left
             tracked.byID[id]?.progress = progress

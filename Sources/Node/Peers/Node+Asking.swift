@@ -11,10 +11,20 @@ extension Node {
     /// Asked in one round, the primary first.
     private static let askedMax = 8
 
-    /// What the first peer answers that knows it; nil when none of those does that can be reached.
-    /// Blocks, for ``askPatience`` at most. `path` is one under `/replication/`.
-    public func askPeers(_ path: String) -> JSONValue? {
-        guard let document = state.document else { return nil }
+    /// What the peers said.
+    public enum PeerFinding: Sendable {
+        /// By the first that knows it.
+        case found(JSONValue)
+        /// None of those knows it that can be reached.
+        case unknown
+        /// Nobody who has answered knows it, and not everybody has in time.
+        case unheard
+    }
+
+    /// Asks those who can be reached. Blocks, for ``askPatience`` at most. `path` is one under
+    /// `/replication/`.
+    public func askPeers(_ path: String) -> PeerFinding {
+        guard let document = state.document else { return .unknown }
         let others = document.nodes.filter { record in
             record.number != state.facts.number
                 && peers.observation(of: record.number)?.isReachable != false
@@ -22,20 +32,23 @@ extension Node {
         let asked =
             others.filter { $0.number == document.primary }
             + others.filter { $0.number != document.primary }
-        guard !asked.isEmpty else { return nil }
+        guard !asked.isEmpty else { return .unknown }
         let count = min(asked.count, Node.askedMax)
         let answers = Monitor(Answers())
         for record in asked.prefix(count) { ask(path, of: record, answers) }
-        return answers.wait(until: .now() + Node.askPatience) { answers -> JSONValue?? in
-            if let found = answers.found { return .some(found) }
-            return answers.silent == count ? .some(nil) : nil
-        } ?? nil
+        return answers.wait(until: .now() + Node.askPatience) { answers -> PeerFinding? in
+            if let found = answers.found { return .found(found) }
+            guard answers.without == count else { return nil }
+            return answers.late == 0 ? .unknown : .unheard
+        } ?? .unheard
     }
 
     private struct Answers: Sendable {
         var found: JSONValue?
         /// How many do not know it, or do not answer.
-        var silent = 0
+        var without = 0
+        /// Of these, who did not answer in time.
+        var late = 0
     }
 
     private func ask(_ path: String, of record: NodeRecord, _ answers: Monitor<Answers>) {
@@ -48,7 +61,10 @@ extension Node {
                         connect: Node.askPatience, total: Node.askPatience))
                 answers.update { $0.found = $0.found ?? answer }
             } catch {
-                answers.update { $0.silent += 1 }
+                answers.update { answers in
+                    answers.without += 1
+                    if case .timedOut = error { answers.late += 1 }
+                }
             }
         }
     }

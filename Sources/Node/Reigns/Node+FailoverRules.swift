@@ -84,20 +84,30 @@ extension Node {
         // Whoever is poked while it is being asked is asked once more.
         let deadline = askedAt + Node.promiseTimeout + .milliseconds(50)
         let others = document.peers(of: number)
-        func isHeard(_ record: NodeRecord) -> Bool {
-            peers.observation(of: record.number).map { $0.asked >= askedAt } ?? false
+        func isSettled(_ record: NodeRecord) -> Bool {
+            isHeard(record, since: askedAt)
                 || !peers.answers(record.number, within: Node.promiseTimeout)
         }
         let pause = Monitor(())
-        while MonotonicTime.now() < deadline, !others.allSatisfy(isHeard) {
+        while MonotonicTime.now() < deadline, !others.allSatisfy(isSettled) {
             _ = pause.wait(until: .now() + .milliseconds(10)) { _ -> Void? in nil }
         }
-        return outlook(document, number)
+        return outlook(document, number, heardSince: askedAt)
     }
 
-    private func outlook(_ document: TopologyDocument, _ number: NodeNumber) -> FailoverOutlook {
+    private func isHeard(_ record: NodeRecord, since time: MonotonicTime) -> Bool {
+        peers.observation(of: record.number).map { $0.asked >= time } ?? false
+    }
+
+    /// With `heardSince` whoever has not answered a question of after that is silent.
+    private func outlook(
+        _ document: TopologyDocument, _ number: NodeNumber, heardSince: MonotonicTime? = nil
+    ) -> FailoverOutlook {
         let others = document.peers(of: number)
-        let promisers = others.filter { peers.answers($0.number, within: Node.promiseTimeout) }
+        let promisers = others.filter { record in
+            peers.answers(record.number, within: Node.promiseTimeout)
+                && (heardSince.map { isHeard(record, since: $0) } ?? true)
+        }
         let silent = others.filter { record in
             !promisers.contains { $0.number == record.number }
         }

@@ -164,7 +164,7 @@ extension Node {
         let needed = state.document?.minInSyncReplicas ?? 0
         source.askForReports(of: target)
         let pause = Monitor(())
-        var heardAt = MonotonicTime.now()
+        var unheardSince: MonotonicTime?
         while true {
             let heir = switchover.heir
             guard case .replica = state.document?.role(of: heir.number) else {
@@ -176,8 +176,10 @@ extension Node {
             }
             let found = source.applied(by: heir.number)
             let applied = found ?? .zero
-            if found != nil { heardAt = .now() }
-            guard MonotonicTime.now() - heardAt < Node.heirGoneAfter else {
+            // By looks, as this thread may have stood still between two of them.
+            let lookedAt = MonotonicTime.now()
+            unheardSince = found == nil ? unheardSince ?? lookedAt : nil
+            guard lookedAt - (unheardSince ?? lookedAt) < Node.heirGoneAfter else {
                 throw Abort(
                     code: "candidate-gone",
                     detail:

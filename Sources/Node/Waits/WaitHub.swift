@@ -108,7 +108,7 @@ public final class WaitHub: Sendable {
             case .met:
                 let since = waiter.heldSince ?? now
                 if now - since >= waiter.stableFor {
-                    ended[id] = .met
+                    ended[id] = outcome
                 } else if now >= waiter.deadline {
                     ended[id] = .unmet(waiter.predicates)
                 } else {
@@ -164,7 +164,7 @@ private struct WaitView {
             guard let operation = operations[id] else { return .gone }
             switch operation.record.state {
             case .running: return .unmet(predicates)
-            case .succeeded: return .met
+            case .succeeded: return .met(sync)
             case .failed, .cancelled: return .operationFailed
             }
         }
@@ -174,7 +174,7 @@ private struct WaitView {
         _ predicates: [WaitPredicate], _ holds: (WaitPredicate) -> Bool
     ) -> WaitOutcome {
         let unmet = predicates.filter { !holds($0) }
-        return unmet.isEmpty ? .met : .unmet(unmet)
+        return unmet.isEmpty ? .met(sync) : .unmet(unmet)
     }
 
     private func holds(_ predicate: WaitPredicate) -> Bool {

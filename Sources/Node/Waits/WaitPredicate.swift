@@ -83,8 +83,9 @@ public enum WaitSubject: Equatable, Sendable {
 }
 
 /// How a wait ended.
-public enum WaitOutcome: Equatable, Sendable {
-    case met
+public enum WaitOutcome: Sendable {
+    /// By what the report says, which is not to be asked for again: a moment later it may not hold.
+    case met(SyncReport)
     /// Not met in time: these did not hold.
     case unmet([WaitPredicate])
     /// The operation ended, but did not succeed.

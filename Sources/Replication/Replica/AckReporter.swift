@@ -77,11 +77,13 @@ struct AckReporter {
 
     private mutating func report() {
         guard let report = makeReport() else { return }
+        let since = session.read { $0.machine.since }
         do throws(PeerError) {
             _ = try client.call(
                 "POST", "/replication/acks", body: report.json, deadlines: AckReporter.deadlines)
         } catch {
-            noteFailure(error)
+            // Else it is of an attempt that is over.
+            if session.read({ $0.machine.since }) == since { noteFailure(error) }
             return
         }
         release()
@@ -112,10 +114,10 @@ struct AckReporter {
 
     private func release() {
         guard let id = session.read({ $0.releasable }) else { return }
-        session.note { $0.releasable = nil }
-        // The lease ends by itself, too.
+        // When this fails the lease ends by itself, as no report of a state that serves renews it.
         _ = try? client.call(
             "DELETE", "/replication/snapshots/\(id)", deadlines: AckReporter.deadlines)
+        session.note { if $0.releasable == id { $0.releasable = nil } }
     }
 
     private mutating func makeReport() -> AckReport? {

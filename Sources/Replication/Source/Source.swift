@@ -170,7 +170,8 @@ public final class Source: Sendable {
                 FeedRefusal(
                     409, "no-such-link", "no link of session \(report.session) is open here"))
         }
-        snapshots.touch(replica, at: now)
+        // Who serves has installed its snapshot: the lease ends, also when nobody says so.
+        if !isServing { snapshots.touch(replica, at: now) }
         if let feed {
             let hasChanged = feed.acknowledge(report, at: now)
             let machine = feed.machine

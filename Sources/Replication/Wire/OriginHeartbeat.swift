@@ -61,13 +61,13 @@ extension MonotonicTime {
     /// The same moment on the wall clock as this process first saw it, so that one moment is always
     /// shown as one time, whatever the wall clock does later.
     public var wallClock: UnixMilliseconds {
-        let milliseconds = (self - WallAnchor.monotonic).wholeMilliseconds
+        let milliseconds = (self - WallAnchor.moment.monotonic).wholeMilliseconds
         return UnixMilliseconds(
-            rawValue: UInt64(max(0, Int64(WallAnchor.wall.rawValue) + milliseconds)))
+            rawValue: UInt64(max(0, Int64(WallAnchor.moment.wall.rawValue) + milliseconds)))
     }
 }
 
 private enum WallAnchor {
-    static let monotonic = MonotonicTime.now()
-    static let wall = UnixMilliseconds.now()
+    /// One moment on both clocks.
+    static let moment = (monotonic: MonotonicTime.now(), wall: UnixMilliseconds.now())
 }
