@@ -77,7 +77,9 @@ export function closeActions() {
 
 export function drawActions() {
   byId("add-node").hidden = !may("topology:write");
-  if (linked == null || known.caller == null || known.sync == null || known.self == null) return;
+  if (known.self == null) return;
+  if (open?.isEarly) plan();
+  if (linked == null || known.caller == null || known.sync == null) return;
   const action = changes.ofLink(linked);
   linked = null;
   if (action != null) show(action);
@@ -171,7 +173,10 @@ async function plan() {
   const number = action.number = (action.number ?? 0) + 1;
   action.state = "planning";
   action.found = null;
+  // Whose page this is may not be read yet.
+  action.isEarly = action.at != null && self == null;
   drawState();
+  if (action.isEarly) return;
   if (!may(action.scope)) {
     Object.assign(action, { state: "refused", why: `This needs a token with the scope ${action.scope}: log in with one.` });
   } else if (action.at != null && action.at !== self) {

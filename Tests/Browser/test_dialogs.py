@@ -127,6 +127,26 @@ def test_progress_is_shown_and_only_the_end_is_said_aloud(page, cluster):
     assert [text.split(".")[0].split(" after")[0] for text in said] == ["↻ Begun", "✓ Succeeded"]
 
 
+# ---- A plan ----
+
+def test_a_change_that_is_asked_for_early_waits_until_it_is_known_whose_page_this_is(browser, cluster):
+    known, own = threading.Event(), cluster.stub.answers["/v1/nodes/self"]
+
+    def later(query):
+        known.wait(PATIENCE)
+        return own(query)
+
+    cluster.stub.answers["/v1/nodes/self"] = later
+    with cluster.stub:
+        browser.get(cluster.stub.url + "/")
+        until(lambda: browser.find_element(By.ID, "add-node").is_displayed(), lambda: text_of(browser, "main"))
+        press(browser, "#add-node")
+        until(lambda: text_of(browser, "#plan"), lambda: text_of(browser, "#action"))
+        assert text_of(browser, "#plan") == "Looking at what it would do…" and text_of(browser, "#self") == ""
+        known.set()
+        until(lambda: "comes as soon as there is an address" in text_of(browser, "#plan"), lambda: text_of(browser, "#action"))
+
+
 # ---- A plan that has changed ----
 
 def test_a_plan_that_got_worse_is_shown_before_it_is_confirmed(page, cluster):
