@@ -66,7 +66,7 @@ import Testing
             () -> String? in
             _ = try client.post("/v1/namespaces/default/batch", operations).expecting(200)
             let etag = try client.get(Path.key("a")).header("ETag")
-            let kept = try patch(client, "a", ["ttl_seconds": nil]).expecting(204, 404)
+            let kept = try patch(client, "a", ["ttl_seconds": .null]).expecting(204, 404)
             guard kept.status == 204 else { return nil }
             #expect(kept.header("ETag") != etag)
             return etag

@@ -31,7 +31,7 @@ import Testing
         #expect(try client.put(Path.key("c", in: "alpha"), [1]).status == 201)
 
         // By bytes, and after a switch of primaries just so.
-        _ = try change(client, "alpha", ["quota_keys": nil, "quota_bytes": 10]).expecting(200)
+        _ = try change(client, "alpha", ["quota_keys": .null, "quota_bytes": 10]).expecting(200)
         _ = try client.put(Path.key("d", in: "alpha"), [1, 2, 3, 4, 5]).expecting(201)
         try client.waitUntilInSync()
         try client.switchOver(from: "n1", to: "n2")
@@ -258,7 +258,7 @@ import Testing
         try cluster.primary.start()
         #expect(
             try client.get("/v1/namespaces/alpha")["max_requests_per_second"] == JSONValue(limit))
-        _ = try change(client, "alpha", ["max_requests_per_second": nil]).expecting(200)
+        _ = try change(client, "alpha", ["max_requests_per_second": .null]).expecting(200)
         for _ in 0..<30 { #expect(try client.get("/v1/namespaces/alpha/keys").status == 200) }
         for wrong in [0, -1, 1_000_001, "5"] as [JSONValue] {
             #expect(try change(client, "alpha", ["max_requests_per_second": wrong]).status == 422)

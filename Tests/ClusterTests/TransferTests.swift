@@ -25,7 +25,7 @@ import Testing
                 [
                     "op": "put", "key_base64": .string(Base64.encode(put.key)),
                     "value_base64": .string(Base64.encode(put.value)),
-                    "ttl_seconds": put.key.count % 3 == 0 ? 3_000 : nil,
+                    "ttl_seconds": put.key.count % 3 == 0 ? 3_000 : .null,
                 ]
             }
             _ = try client.post(

@@ -21,13 +21,11 @@ import Testing
         try primary.waitUntilApplied(index, at: "n2")
         for client in [primary, replica] {
             let all = "wait=in_sync&wait=converged&wait=in_sync:1&wait=generation:1"
-            // What it shows is made after the wait has ended: that may be over on a busy machine.
-            try poll(within: .seconds(30), for: "an answer that is in sync") {
-                let answer = try client.ask(
-                    "GET", "/v1/sync?\(all)&timeout=30s&stable_for=300ms", waiting: .seconds(30)
-                ).expecting(200)
-                return answer["in_sync"] == true ? true : nil
-            }
+            let answer = try client.ask(
+                "GET", "/v1/sync?\(all)&timeout=30s&stable_for=300ms", waiting: .seconds(30)
+            ).expecting(200)
+            #expect(answer["in_sync"] == true, "it shows what ended the wait")
+            #expect(answer["converged"] == true && answer["in_sync_replicas"] == 1)
         }
         // Met while it waits.
         let waiting = Monitor<TestAnswer?>(nil)

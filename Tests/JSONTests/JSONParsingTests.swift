@@ -21,9 +21,9 @@ import Testing
 
     @Test func `a document of any type is read`() throws {
         let cases: [(String, JSONValue)] = [
-            ("null", nil), (" true\n", true), ("false", false), ("-7", -7), ("1.5e3", 1500.0),
+            ("null", .null), (" true\n", true), ("false", false), ("-7", -7), ("1.5e3", 1500.0),
             ("\"\"", ""), ("[]", []), ("{}", [:]),
-            (#"{"b":[1,{"a":null}],"a":"x"}"#, ["b": [1, ["a": nil]], "a": "x"]),
+            (#"{"b":[1,{"a":null}],"a":"x"}"#, ["b": [1, ["a": .null]], "a": "x"]),
         ]
         for (text, value) in cases {
             #expect(try JSONValue(parsing: Array(text.utf8)) == value, "\(text)")

@@ -7,7 +7,7 @@ import Testing
     }
 
     @Test func `members are written in their order without white space`() {
-        let value: JSONValue = ["z": 1, "a": [true, nil, "x"], "m": [:], "e": []]
+        let value: JSONValue = ["z": 1, "a": [true, .null, "x"], "m": [:], "e": []]
         #expect(text(value) == #"{"z":1,"a":[true,null,"x"],"m":{},"e":[]}"#)
     }
 
