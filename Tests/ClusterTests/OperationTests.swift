@@ -190,6 +190,25 @@ import Testing
         return true
     }
 
+    /// In one of some tries: who is silent for longer is not asked.
+    @Test(.timeLimit(.minutes(3)))
+    func `what a node that does not answer may know of is not said to be nowhere`() throws {
+        let cluster = try TestCluster(nodes: 2)
+        let (primary, other) = (cluster.primary.client, cluster[1])
+        let path = "/v1/operations/op_of-nobody"
+        #expect(try primary.get("\(path)?wait=done&timeout=20s").status == 404)
+        let answer = try (0..<10).lazy.compactMap { _ -> TestAnswer? in
+            try other.client.waitUntilState("streaming")
+            try primary.waitUntilInSync()
+            other.pause()
+            defer { other.resume() }
+            let answer = try primary.get(path).expecting(404, 503)
+            return answer.status == 503 ? answer : nil
+        }.first
+        #expect(answer?.problem == "not-ready")
+        #expect(answer?.header("Retry-After") == "1")
+    }
+
     @Test(.timeLimit(.minutes(4)))
     func `an operation ends when its node is removed, and when another node reigns`() throws {
         let cluster = try TestCluster(nodes: 3)

@@ -320,4 +320,23 @@ import Topology
         snapshots.release(second.id, for: number)
         #expect(snapshots.oldestPinnedIndex == nil)
     }
+
+    @Test(arguments: [ReplicaStateWord.fullSync, .streaming])
+    func `a lease is renewed by who still needs it, not by who serves`(state: ReplicaStateWord)
+        throws
+    {
+        let (primary, replica, source) = try Self.pair()
+        defer { primary.abdicate() }
+        let manifest = try source.snapshots.take(for: replica.record.number)
+        let taken = MonotonicTime.now()
+        _ = try Self.open(source, replica.request(after: primary.position, session: "a"))
+        _ = Monitor(()).wait(until: taken + .milliseconds(20)) { _ -> Void? in nil }
+        var peer = replica.identity
+        peer.session = "a"
+        let report = replica.report(session: "a", applied: primary.position, state: state)
+        try source.acknowledge(report, from: peer).get()
+        source.snapshots.expire(at: taken + SnapshotStore.leaseDuration + .milliseconds(10))
+        let isRenewed = source.snapshots.oldestPinnedIndex == manifest.position.index
+        #expect(isRenewed == (state == .fullSync))
+    }
 }
