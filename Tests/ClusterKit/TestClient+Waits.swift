@@ -38,8 +38,11 @@ extension TestClient {
     }
 
     private func wait(_ path: String, _ seconds: Int) throws -> JSONValue {
-        try ask("GET", "\(path)&timeout=\(seconds)s", waiting: .seconds(seconds))
-            .expecting(200).json
+        // A token that was just made is not known everywhere yet.
+        try poll(within: .seconds(seconds), every: .milliseconds(200), for: "the token is known") {
+            let answer = try ask("GET", "\(path)&timeout=\(seconds)s", waiting: .seconds(seconds))
+            return answer.status == 401 && token != nil ? nil : try answer.expecting(200).json
+        }
     }
 
     public func node(_ name: String = "self") throws -> NodeView {
