@@ -120,8 +120,12 @@ final class Client: @unchecked Sendable {
 
     private func fill() throws {
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
-        errno = 0
-        let count = recv(socket, &buffer, buffer.count, 0)
+        var count = -1
+        repeat {
+            errno = 0
+            count = recv(socket, &buffer, buffer.count, 0)
+        } while count < 0
+            && errno == EINTR  // After a stop, though nobody handles a signal.
         guard count > 0 else { throw Ended() }
         unread += buffer[..<count]
     }

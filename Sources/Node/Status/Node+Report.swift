@@ -258,9 +258,10 @@ extension Node {
 extension NodeReport {
     /// A replica that this node feeds tells more, and sooner, by its acknowledgements.
     fileprivate mutating func takeIn(_ link: LinkStatus, own: EngineState?) {
-        guard link.state == .streaming, let lag = link.lag else { return }
+        // Also of a link that has stalled: the replica may not have noticed yet, and say that it lacks nothing.
+        guard [.streaming, .stalled].contains(link.state), let lag = link.lag else { return }
         self.lag = Lag(entries: lag.entries, bytes: lag.bytes, seconds: lag.seconds)
-        guard let ack = link.report, let at = link.reportedAt?.wallClock,
+        guard link.state == .streaming, let ack = link.report, let at = link.reportedAt?.wallClock,
             let state = RunningState(rawValue: ack.state), observedAt.map({ $0 <= at }) ?? true
         else { return }
         running?.state = state
