@@ -10,9 +10,7 @@ extension ConvoyProcess {
         // A descriptor may be closed between the list and the look.
         let own = Set(
             try FileSystem.list(descriptors).compactMap { target("\(descriptors)/\($0)") })
-        // Its size is not known before it is read; what all tests have left behind is in it, too.
-        let file = try File("/proc/\(processID)/net/tcp", .read)
-        let table = String(decoding: try file.read(at: 0, count: 32 << 20), as: UTF8.self)
+        let table = try kernelText("/proc/\(processID)/net/tcp")
         guard !own.isEmpty, !table.isEmpty else {
             throw ClusterFailure("nothing to see of \(name)'s sockets")
         }

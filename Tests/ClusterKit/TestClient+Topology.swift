@@ -46,12 +46,15 @@ extension TestClient {
         return true
     }
 
-    /// Hands over to `heir`, and blocks until it reigns; sent to the primary `old`. Asked again
-    /// when it was given up, as on a machine too busy for its deadlines: that changes nothing.
-    public func switchOver(from old: String, to heir: String) throws {
+    /// Hands over to `heir`, blocks until it reigns, and answers the operation; sent to the primary
+    /// `old`, as the heir may not know of it yet. Asked again when it was refused or given up, as on a
+    /// machine too busy for its deadlines: that changes nothing.
+    @discardableResult
+    public func switchOver(from old: String, to heir: String) throws -> JSONValue {
         let body: JSONValue = ["from": .string(old), "to": .string(heir)]
-        try poll(within: .seconds(40), every: .milliseconds(200), for: "\(heir) takes over") {
-            () -> Bool? in
+        return try poll(within: .seconds(40), every: .milliseconds(200), for: "\(heir) takes over")
+        {
+            () -> JSONValue? in
             let begun = try post("/v1/topology/switchover", body)
             if begun.status == 409 { return nil }
             guard let operation = try begun.expecting(202)["id"]?.stringValue else {
@@ -60,8 +63,7 @@ extension TestClient {
             let ended = try ask(
                 "GET", "/v1/operations/\(operation)?wait=done&timeout=45s", waiting: .seconds(45))
             if ended.problem == "operation-failed" { return nil }
-            try ended.expecting(200)
-            return true
+            return try ended.expecting(200).json
         }
     }
 

@@ -5,23 +5,6 @@ import Testing
 
 /// The primary moves again and again while clients write.
 @Suite(.cluster) struct SwitchoverSeriesTests {
-    /// Answers how it ended, by the node that it was sent to: the heir may not know of it yet. Asked
-    /// again when the heir is vetoed, for a busy machine lets it be a second behind, or it was given
-    /// up, for one too busy for its deadlines: that changes nothing.
-    private func move(from old: ConvoyProcess, to heir: ConvoyProcess) throws -> TestAnswer {
-        try poll(within: .seconds(60), for: "\(heir.name) takes over") { () -> TestAnswer? in
-            let begun = try old.client.post(
-                "/v1/topology/switchover",
-                ["from": .string(old.name), "to": .string(heir.name)])
-            if begun.problem == "vetoed" { return nil }
-            let id = try #require(begun.expecting(202)["id"]?.stringValue)
-            let ended = try old.client.ask(
-                "GET", "/v1/operations/\(id)?wait=done&timeout=45s", waiting: .seconds(45))
-            if ended.problem == "operation-failed" { return nil }
-            return try ended.expecting(200)
-        }
-    }
-
     @Test(.timeLimit(.minutes(5)))
     func `eight writers meet no failure while the primary moves again and again`() throws {
         let cluster = try TestCluster(nodes: 3)
@@ -35,7 +18,7 @@ import Testing
         var primary = cluster[0]
         for round in 0..<rounds {
             let heir = cluster[(round + 1) % 3]
-            let ended = try move(from: primary, to: heir)
+            let ended = try primary.client.switchOver(from: primary.name, to: heir.name)
             held.append(try #require(ended["result"]?["pause_ms"]?.numberValue, "\(ended)"))
             rest(.milliseconds(100))
             pauses.append(writers.takeLongest())

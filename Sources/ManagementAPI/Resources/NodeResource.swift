@@ -22,9 +22,7 @@ enum NodeResource {
     private static func get(_ call: Call) throws(Problem) -> Route.Outcome {
         let name = call.parameter("name")
         let admitted = "applied>=N and state=streaming"
-        let object = { @Sendable (seen: SyncReport?) in
-            (seen.map { call.report(of: name, in: $0) } ?? call.report(of: name))?.json
-        }
+        let object = { @Sendable (seen: SyncReport?) in call.report(of: name, in: seen)?.json }
         if object(nil) == nil, NodeName(name) != nil {
             // Its predicates are held against what this node knows, as soon as it does.
             return try call.askPeers(
@@ -36,16 +34,11 @@ enum NodeResource {
 }
 
 extension Call {
-    func report(of name: String) -> NodeReport? {
-        if name == NodeResource.selfName || name == node.name.rawValue {
-            return node.explained(node.report())
-        }
-        return node.reports().first { $0.name == name }.map { node.explained($0) }
-    }
-
-    fileprivate func report(of name: String, in seen: SyncReport) -> NodeReport? {
+    /// As it was when all of them were seen, or as it is now.
+    func report(of name: String, in seen: SyncReport? = nil) -> NodeReport? {
         let name = name == NodeResource.selfName ? node.name.rawValue : name
-        return seen.nodes.first { $0.name == name }.map { node.explained($0) }
+        if seen == nil, name == node.name.rawValue { return node.explained(node.report()) }
+        return (seen?.nodes ?? node.reports()).first { $0.name == name }.map { node.explained($0) }
     }
 
     /// The member of the cluster that the path names.

@@ -114,10 +114,10 @@ struct AckReporter {
 
     private func release() {
         guard let id = session.read({ $0.releasable }) else { return }
+        session.note { $0.releasable = nil }
         // When this fails the lease ends by itself, as no report of a state that serves renews it.
         _ = try? client.call(
             "DELETE", "/replication/snapshots/\(id)", deadlines: AckReporter.deadlines)
-        session.note { if $0.releasable == id { $0.releasable = nil } }
     }
 
     private mutating func makeReport() -> AckReport? {

@@ -170,7 +170,7 @@ public final class Source: Sendable {
                 FeedRefusal(
                     409, "no-such-link", "no link of session \(report.session) is open here"))
         }
-        // Who serves has installed its snapshot: the lease ends, also when nobody says so.
+        // Who serves has installed its snapshot: the lease runs out, also when nobody says so.
         if !isServing { snapshots.touch(replica, at: now) }
         if let feed {
             let hasChanged = feed.acknowledge(report, at: now)
